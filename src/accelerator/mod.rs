@@ -1,0 +1,2 @@
+//! The accelerators OpenSSL's private-key work can be given to. For now OpenSSL's
+//! own software alone.

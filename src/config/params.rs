@@ -1,0 +1,30 @@
+//! All that a configuration file says, checked.
+
+use std::time::Duration;
+
+use crate::admin::AdminParams;
+use crate::listener::ListenerParams;
+use crate::telemetry::LogParams;
+use crate::upstream::{ClusterParams, DnsParams};
+
+#[derive(Clone)]
+pub struct GatewayParams {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    pub admin: Option<AdminParams>,
+    pub log: LogParams,
+    pub drain: DrainParams,
+    pub dns: DnsParams,
+    pub listeners: Vec<ListenerParams>,
+    pub clusters: Vec<ClusterParams>,
+}
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug)]
+pub struct DrainParams {
+    /// Between readiness going down and the listeners closing, so that load
+    /// balancers notice.
+    pub grace: Duration,
+    /// Streams still open after this are cut.
+    pub timeout: Duration,
+}

@@ -1,0 +1,5 @@
+//! Logs and metrics.
+
+mod params;
+
+pub use params::{AccessLog, LogFormat, LogParams};

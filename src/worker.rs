@@ -1,0 +1,1 @@
+//! A worker: one core's thread, its listeners, connections and pools.
