@@ -1,5 +1,14 @@
-//! Logs and metrics.
+//! What the gateway tells about itself: log, access log, metrics.
 
+pub mod access;
+mod log;
+mod metrics;
 mod params;
 
+pub use access::{AccessSink, AccessWriter, Record, TlsRecord};
+pub use log::{check_filter, init};
+pub use metrics::{
+    ActiveGuard, ClusterMetrics, Finished, HandshakeLabels, ListenerMetrics, Metrics, RouteMetrics,
+    Shard, set_total,
+};
 pub use params::{AccessLog, LogFormat, LogParams};
