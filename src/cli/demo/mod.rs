@@ -1,0 +1,8 @@
+//! What `demo` needs and a bare machine lacks: a backend, a certificate, and commands
+//! to try.
+
+pub mod backend;
+pub mod certificate;
+pub mod hints;
+mod inference;
+mod openai;
