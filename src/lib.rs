@@ -19,8 +19,8 @@
 //! |---|---|
 //! | 7 | `main`, `cli` |
 //! | 6 | `gateway` |
-//! | 5 | `config`, `worker`, `admin` |
-//! | 4 | `listener` |
+//! | 5 | `config`, `worker` |
+//! | 4 | `listener`, `admin` |
 //! | 3 | `http` |
 //! | 2 | `proxy`, `tls` |
 //! | 1 | `accelerator`, `route`, `upstream` |

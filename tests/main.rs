@@ -1,1 +1,4 @@
+//! One binary for all integration tests: a module for every step of a request's way.
 
+mod demo;
+mod layers;

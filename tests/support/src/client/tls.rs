@@ -1,0 +1,121 @@
+//! TLS connections with every choice a test may need.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use openssl::ssl::{Ssl, SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use tokio::net::TcpStream;
+use tokio_openssl::SslStream;
+
+use crate::certificates::Identity;
+use crate::{Gateway, in_time};
+
+/// What the client offers. The default: `h2`, `localhost`, everything verified.
+#[derive(Clone)]
+pub struct Options {
+    /// Each with its length byte first.
+    pub alpn: &'static [u8],
+    pub server_name: Option<String>,
+    pub version: Option<SslVersion>,
+    /// Such as `RSA-PSS+SHA256`.
+    pub signature_algorithms: Option<&'static str>,
+    pub groups: Option<&'static str>,
+    pub identity: Option<Identity>,
+    pub verify: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            alpn: b"\x02h2",
+            server_name: Some("localhost".into()),
+            version: None,
+            signature_algorithms: None,
+            groups: None,
+            identity: None,
+            verify: true,
+        }
+    }
+}
+
+impl Options {
+    pub fn http1() -> Options {
+        Options {
+            alpn: b"\x08http/1.1",
+            ..Options::default()
+        }
+    }
+}
+
+/// Connects to listener 0 of the gateway.
+///
+/// # Errors
+/// The handshake's.
+pub async fn connect(
+    gateway: &Gateway,
+    options: &Options,
+) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
+    let ssl = session(gateway, options);
+    let stream = tcp(gateway.address()).await;
+    handshake(ssl, stream).await
+}
+
+pub async fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = in_time("a TCP connection", TcpStream::connect(address)).await;
+    let stream = stream.unwrap_or_else(|error| panic!("{address}: {error}"));
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+/// On a connection that is there already.
+///
+/// # Errors
+/// The handshake's.
+pub async fn handshake(
+    ssl: Ssl,
+    stream: TcpStream,
+) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
+    let mut stream = SslStream::new(ssl, stream).expect("a stream");
+    in_time("a TLS handshake", Pin::new(&mut stream).connect()).await?;
+    Ok(stream)
+}
+
+/// A client's session as the options have it.
+pub fn session(gateway: &Gateway, options: &Options) -> Ssl {
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("a context");
+    let store = builder.cert_store_mut();
+    store
+        .add_cert(gateway.authority().certificate().clone())
+        .expect("a root");
+    builder.set_alpn_protos(options.alpn).expect("ALPN");
+    if let Some(version) = options.version {
+        builder.set_min_proto_version(Some(version)).expect("set");
+        builder.set_max_proto_version(Some(version)).expect("set");
+    }
+    if let Some(algorithms) = options.signature_algorithms {
+        builder.set_sigalgs_list(algorithms).expect("algorithms");
+    }
+    if let Some(groups) = options.groups {
+        builder.set_groups_list(groups).expect("groups");
+    }
+    if let Some(identity) = &options.identity {
+        builder
+            .set_certificate(&identity.certificate)
+            .expect("a certificate");
+        builder.set_private_key(&identity.key).expect("a key");
+        for intermediate in &identity.intermediates {
+            builder
+                .add_extra_chain_cert(intermediate.clone())
+                .expect("added");
+        }
+    }
+    if !options.verify {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    let mut configuration = builder.build().configure().expect("a configuration");
+    configuration = configuration
+        .verify_hostname(options.verify && options.server_name.is_some())
+        .use_server_name_indication(options.server_name.is_some());
+    let name = options.server_name.as_deref().unwrap_or("localhost");
+    configuration.into_ssl(name).expect("a session")
+}
