@@ -1,8 +1,15 @@
-//! The demo's backend, asked directly.
+//! The demo: its backend asked directly, and the command as a user runs it.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use qat_gateway::cli::demo::backend;
 use support::client::grpc::{Inference, ask};
+use support::process::Process;
 use support::tool::require_tool;
+
+use crate::EXECUTABLE;
 
 fn start() -> backend::BackendHandle {
     let any = ([127, 0, 0, 1], 0).into();
@@ -134,4 +141,98 @@ fn the_backend_stops_and_its_address_is_free_again() {
 fn a_taken_address_is_an_error() {
     let backend = start();
     assert!(backend::spawn(backend.address()).is_err());
+}
+
+/// Each command that the demo prints, after its comment.
+fn printed(text: &str) -> Vec<String> {
+    let blocks = text
+        .split("\n\n")
+        .filter_map(|block| block.split_once('\n'));
+    blocks
+        .filter(|(comment, _)| comment.starts_with("# "))
+        .map(|(_, command)| command.to_owned())
+        .collect()
+}
+
+#[test]
+fn what_the_demo_prints_works_until_ctrl_c() {
+    if require_tool("curl").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| File::create(folder.path().join(name)).expect("a file");
+    let demo = Command::new(EXECUTABLE)
+        .args(["demo", "--port", "0", "--admin-port", "0"])
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .stdout(file("stdout"))
+        .stderr(file("stderr"))
+        .spawn();
+    let mut demo = Process(demo.expect("it runs"));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("text");
+    let commands = support::eventually("the commands", || {
+        assert!(demo.ended().is_none(), "{}", read("stderr"));
+        let commands = printed(&read("stdout"));
+        commands.last()?.contains("/metrics").then_some(commands)
+    });
+    let mut outputs = Vec::new();
+    for command in commands
+        .iter()
+        .filter(|command| command.starts_with("curl "))
+    {
+        let output = Command::new("sh")
+            .args(["-ec", command])
+            .env("NO_PROXY", "*")
+            .output()
+            .expect("a shell");
+        assert!(output.status.success(), "{command}: {output:?}");
+        outputs.push(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let [json, events, echo, headers, metrics] = &outputs[..] else {
+        panic!("{commands:#?}");
+    };
+    assert!(json.contains("You said: hello gateway"), "{json}");
+    assert!(events.ends_with("data: [DONE]\n\n"), "{events}");
+    assert_eq!(echo, "anything");
+    assert!(
+        headers.contains("\"x-forwarded-proto\":\"https\""),
+        "{headers}"
+    );
+    assert!(
+        metrics.contains("gateway_route_requests_total"),
+        "{metrics}"
+    );
+    let python = commands
+        .iter()
+        .find(|command| command.starts_with("python3"));
+    run_python(python.expect("a Python command"));
+    demo.interrupt();
+    let status = demo.wait(support::PATIENCE);
+    assert_eq!(status.code(), Some(0), "{}", read("stderr"));
+    assert_eq!(left_over(folder.path()), [""; 0]);
+}
+
+fn run_python(command: &str) {
+    let Some(python) = support::tool::require_grpcio() else {
+        return;
+    };
+    let program = python.get_program().to_string_lossy().into_owned();
+    let command = command.replacen("python3", &program, 1);
+    let output = Command::new("sh")
+        .args(["-ec", &command])
+        .env("no_proxy", "localhost")
+        .output()
+        .expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("prediction for hello"), "{output:?}");
+}
+
+/// What the demo made and did not take away.
+fn left_over(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names
+        .filter(|name| name != "stdout" && name != "stderr")
+        .collect()
 }

@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod client;
 pub mod gateway;
 pub mod ports;
+pub mod process;
 pub mod tool;
 
 use std::time::{Duration, Instant};
@@ -60,4 +61,15 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("not within {PATIENCE:?}: {what}"),
     }
+}
+
+/// Raises this process' limit of open files, which its children have too, to the
+/// most that is allowed; gives what it is then.
+pub fn raise_open_files() -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused, the old limit holds.
+    let _ = setrlimit(Resource::Nofile, limit);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -32,6 +32,27 @@ pub fn require_tool(name: &str) -> Option<Command> {
     None
 }
 
+/// A Python that has grpcio and grpcio-tools: the program that
+/// `QAT_GATEWAY_TEST_PYTHON` names, or `python3`.
+///
+/// # Panics
+/// As [`require_tool`].
+pub fn require_grpcio() -> Option<Command> {
+    let python = std::env::var("QAT_GATEWAY_TEST_PYTHON");
+    let python = python.unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&python)
+        .args(["-c", "import grpc, grpc_tools"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if found {
+        return Some(Command::new(python));
+    }
+    skip("Python's grpcio and grpcio-tools are not installed");
+    None
+}
+
 /// Says that a test, or a part of it, does not run here, and why.
 ///
 /// # Panics

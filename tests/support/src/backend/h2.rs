@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/echo` | sends the body back as it comes, then its trailers |
 //! | `/download?bytes=N` | N bytes, streamed |
-//! | `/upload?rate=N` | reads the body, N bytes a second if given; answers the count |
+//! | `/upload` | reads the body, answers the count; `?rate=N`: N bytes a second; `?pause=N`: N milliseconds after every 64 MiB |
 //! | `/delay?ms=N` | answers after a while |
 //! | `/never` | reads, and answers nothing |
 //! | `/trailers` | body, then `x-checksum: abc` |
@@ -35,6 +35,11 @@ use crate::certificates::Identity;
 
 /// Bytes written at once.
 const CHUNK: usize = 16 * 1024;
+const PAUSE_EVERY: u64 = 64 << 20;
+
+/// Error codes (RFC 9113 7).
+pub const INTERNAL_ERROR: u32 = 2;
+pub const REFUSED_STREAM: u32 = 7;
 
 #[derive(Clone, Default)]
 pub struct Options {
@@ -254,6 +259,11 @@ impl Call<'_> {
             self.record.read(self.seen, bytes as u64);
             if let Some(rate) = rate {
                 tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
+            }
+            if let Some(pause) = self.query.number("pause")
+                && all % PAUSE_EVERY < bytes as u64
+            {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
             }
             let _ = self.body.flow_control().release_capacity(bytes);
         }

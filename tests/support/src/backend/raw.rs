@@ -99,6 +99,11 @@ impl Peer {
         }
     }
 
+    /// Bytes that are no frame.
+    pub async fn bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
     /// A connection that is gone shows when reading.
     pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = (payload.len() as u32).to_be_bytes();

@@ -12,14 +12,14 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::PATIENCE;
 use crate::certificates::Authority;
+use crate::process::Process;
 
 pub use metrics::Metrics;
 pub use setup::Setup;
@@ -34,7 +34,7 @@ pub struct Exited {
 
 /// A running gateway.
 pub struct Gateway {
-    child: Child,
+    process: Process,
     folder: TempDir,
     authority: Authority,
     /// Port of listener 0.
@@ -58,7 +58,7 @@ impl Gateway {
             .unwrap_or_else(|error| panic!("{}: {error}", executable.display()));
         let (folder, authority, port, admin) = setup.into_parts();
         let mut gateway = Gateway {
-            child,
+            process: Process(child),
             folder,
             authority,
             port,
@@ -71,7 +71,7 @@ impl Gateway {
     fn wait_ready(&mut self) -> Result<(), Exited> {
         let since = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("a status") {
+            if let Some(status) = self.process.ended() {
                 return Err(self.exited(status));
             }
             if let Ok((200, _)) = self.admin_get("/readyz") {
@@ -163,7 +163,7 @@ impl Gateway {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Resident memory, bytes.
@@ -176,16 +176,11 @@ impl Gateway {
     }
 
     pub fn terminate(&self) {
-        self.signal(Signal::TERM);
+        self.process.terminate();
     }
 
     pub fn interrupt(&self) {
-        self.signal(Signal::INT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process"), signal).expect("signalled");
+        self.process.interrupt();
     }
 
     /// Waits for its end.
@@ -193,25 +188,17 @@ impl Gateway {
     /// # Panics
     /// If it runs on for longer than `most`.
     pub fn wait(&mut self, most: Duration) -> Exited {
-        let since = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a status") {
-                return self.exited(status);
-            }
-            assert!(since.elapsed() < most, "still running after {most:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let status = self.process.wait(most);
+        self.exited(status)
     }
 
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a status").is_none()
+        self.process.ended().is_none()
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("the gateway's log:\n{}{}", self.stdout(), self.log());
         }
