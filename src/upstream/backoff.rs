@@ -13,9 +13,10 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(initial: Duration, maximum: Duration) -> Self {
+        // A pause of zero would be a busy loop.
+        let initial = initial.max(Duration::from_millis(1));
         Backoff {
-            // A pause of zero would be a busy loop.
-            initial: initial.max(Duration::from_millis(1)),
+            initial,
             maximum: maximum.max(initial),
             failures: 0,
         }

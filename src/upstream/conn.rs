@@ -132,6 +132,14 @@ impl Conn {
 }
 
 impl Http1Wire {
+    /// Nothing was sent, or the exchange is over on the wire too.
+    fn is_ready(&self) -> bool {
+        self.send
+            .borrow()
+            .as_ref()
+            .is_some_and(|send| send.is_ready())
+    }
+
     pub(super) fn wake_driver(&self) {
         if let Some(waker) = self.driver.borrow().as_ref() {
             waker.wake_by_ref();
@@ -146,7 +154,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         match &self.0.wire {
             Wire::H2(_) => self.0.freed(),
-            Wire::Http1(wire) if wire.ended.get() => self.0.freed(),
+            Wire::Http1(wire) if wire.ended.get() || wire.is_ready() => self.0.freed(),
             // The next request must wait until this exchange has left the wire.
             Wire::Http1(wire) => {
                 wire.returning.set(true);

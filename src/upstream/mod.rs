@@ -32,6 +32,8 @@ mod params;
 mod pool;
 mod resolver;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use balancer::{Balancer, Candidates};
 pub use cluster::Cluster;

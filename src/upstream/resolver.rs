@@ -230,14 +230,14 @@ impl NameTask {
         let (v4, v6) = timeout(self.dns.timeout * 10, both)
             .await
             .map_err(|_| NetError::Timeout)?;
-        let mut addresses = Vec::new();
+        let mut fresh = Vec::new();
+        let mut kept = Vec::new();
         let mut ttl = self.dns.max_ttl;
-        let mut failure = None;
-        for (result, v4) in [(v4, true), (v6, false)] {
+        let mut failure = NetError::from("no address in the answer");
+        for (result, v4) in [(v6, false), (v4, true)] {
             match result {
                 Ok(lookup) => {
-                    let found = lookup.answers().iter().filter_map(|r| r.data.ip_addr());
-                    addresses.extend(found);
+                    fresh.extend(lookup.answers().iter().filter_map(|r| r.data.ip_addr()));
                     ttl = ttl.min(
                         lookup
                             .valid_until()
@@ -245,21 +245,20 @@ impl NameTask {
                     );
                 }
                 // The name has no address of this family.
-                Err(error @ NetError::Dns(DnsError::NoRecordsFound(_))) => {
-                    failure.get_or_insert(error);
-                }
-                // Not known: what was known of this family stays.
+                Err(error @ NetError::Dns(DnsError::NoRecordsFound(_))) => failure = error,
+                // Not known: what was known of this family stays, for a short time.
                 Err(error) => {
-                    addresses.extend(known.iter().filter(|ip| ip.is_ipv4() == v4));
+                    kept.extend(known.iter().filter(|ip| ip.is_ipv4() == v4));
                     ttl = self.dns.min_ttl;
-                    failure = Some(error);
+                    failure = error;
                 }
             }
         }
-        match failure {
-            Some(error) if addresses.is_empty() => Err(error),
-            _ => Ok((addresses, ttl.clamp(self.dns.min_ttl, self.dns.max_ttl))),
+        if fresh.is_empty() {
+            return Err(failure);
         }
+        fresh.append(&mut kept);
+        Ok((fresh, ttl.clamp(self.dns.min_ttl, self.dns.max_ttl)))
     }
 }
 
