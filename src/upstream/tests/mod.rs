@@ -1,6 +1,7 @@
 //! The upstream side against real peers on loopback.
 
 mod balance;
+mod coalesce;
 mod dns;
 mod end;
 mod http1;

@@ -10,7 +10,7 @@ use h2::server::{self, SendResponse};
 use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::spawn_local;
 
 /// What the peers do, by path:
 /// `/now` answers at once, `/hold` after [`Backend::release`], `/refuse` resets with
@@ -18,7 +18,6 @@ use tokio::task::{JoinHandle, spawn_local};
 pub(super) struct Backend {
     pub(super) address: SocketAddr,
     pub(super) state: Rc<State>,
-    accept: JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -46,12 +45,8 @@ impl Backend {
         let state = Rc::new(State::default());
         state.max_streams.set(max_streams);
         let address = listener.local_addr().unwrap();
-        let accept = spawn_local(accept(listener, state.clone()));
-        Backend {
-            address,
-            state,
-            accept,
-        }
+        spawn_local(accept(listener, state.clone()));
+        Backend { address, state }
     }
 
     /// Answers everything held.
@@ -67,12 +62,6 @@ impl Backend {
     /// Cuts every connection.
     pub(super) fn kill(&self) {
         self.state.kill.notify_waiters();
-    }
-
-    /// Closes the listener: connects are refused from now on.
-    pub(super) async fn stop_listening(&mut self) {
-        self.accept.abort();
-        let _ = (&mut self.accept).await;
     }
 
     pub(super) async fn until_held(&self, count: usize) {

@@ -6,11 +6,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
+const DATA: u8 = 0;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const HEADERS: u8 = 1;
 const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
 const END: u8 = 5; // END_STREAM | END_HEADERS
 
 struct Script(TcpStream);
@@ -225,5 +228,35 @@ fn a_lowered_limit_holds_for_what_comes_next() {
         );
         drop(first);
         cluster.acquire(&[]).await.unwrap();
+    });
+}
+
+#[test]
+fn late_frames_of_cancelled_streams_do_not_end_the_connection() {
+    on_worker(async {
+        let (listener, address) = listen().await;
+        let (cluster, stats) = cluster(params(&[address]));
+        spawn_local(async move {
+            let mut peer = Script::accept(&listener).await;
+            while let Some(frame) = peer.read().await {
+                match frame.kind {
+                    HEADERS => peer.send(HEADERS, END_HEADERS, frame.stream, &[0x88]).await,
+                    // Was on its way when the reset came.
+                    RST_STREAM => peer.send(DATA, 0, frame.stream, &[0; 300]).await,
+                    _ => {}
+                }
+            }
+        });
+        for _ in 0..40 {
+            let batch = (0..50).map(|_| async {
+                let mut lease = h2_lease(&cluster).await;
+                let (response, _) = lease.send(request("/"), true).unwrap();
+                response.await.unwrap();
+            });
+            futures_util::future::join_all(batch).await;
+        }
+        let now = stats.snapshot();
+        assert_eq!(now.get(Stat::ConnectionsOpened), 1);
+        assert_eq!(now.get(Stat::ConnectionsOpen), 1);
     });
 }

@@ -62,9 +62,11 @@ fn certificate(name: &str, issuer: Option<&Identity>) -> Identity {
 struct Server {
     address: SocketAddr,
     ca: X509,
-    /// SNI and subject of the client certificate of each connection.
-    seen: Rc<RefCell<Vec<(Option<String>, bool)>>>,
+    seen: Rc<RefCell<Vec<Seen>>>,
 }
+
+/// A connection's SNI, and whether the client showed a certificate.
+type Seen = (Option<String>, bool);
 
 /// An h2 server for `backend.test` behind TLS.
 async fn serve(alpn: &'static [u8], client_ca: Option<X509>) -> Server {
