@@ -46,6 +46,7 @@ pub(super) enum Wire {
 }
 
 pub(super) struct H2Wire {
+    /// Never sent on itself, see [`H2Lease::send`](super::H2Lease::send).
     pub(super) send: RefCell<Option<h2::client::SendRequest<Bytes>>>,
     /// Bytes given to the socket so far.
     pub(super) written: Rc<Cell<u64>>,

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
@@ -96,11 +97,13 @@ pub(super) async fn connect(
     // Writes are whole turns already; Nagle could only delay their last segment.
     tcp.set_nodelay(true)?;
     if let Some(keepalive) = keepalive {
+        // tcp(7) counts in whole seconds and refuses zero.
+        let second = Duration::from_secs(1);
         SockRef::from(&tcp).set_tcp_keepalive(
             &socket2::TcpKeepalive::new()
-                .with_time(keepalive.time)
-                .with_interval(keepalive.interval)
-                .with_retries(keepalive.probes),
+                .with_time(keepalive.time.max(second))
+                .with_interval(keepalive.interval.max(second))
+                .with_retries(keepalive.probes.max(1)),
         )?;
     }
     match tls {

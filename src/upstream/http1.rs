@@ -44,8 +44,8 @@ pub(super) async fn start(pool: &Rc<Pool>, stream: Stream) -> io::Result<Driver>
         conn: Conn::new(pool, pool.shared.stats.clone(), wire, 1),
         // For backends that switch protocols, such as WebSocket ones.
         connection: Box::pin(connection.with_upgrades()),
-        idle_timeout: params.idle_timeout,
-        timer: Box::pin(sleep_until(Instant::now() + params.idle_timeout)),
+        idle_timeout: pool.idle_timeout(),
+        timer: Box::pin(sleep_until(Instant::now() + pool.idle_timeout())),
         closing: false,
     })
 }
@@ -104,7 +104,7 @@ impl Driver {
                 return Poll::Ready(Stat::ClosedPeer);
             }
             let now = Instant::now();
-            let mut next = now + self.idle_timeout.max(Duration::from_millis(10));
+            let mut next = now + self.idle_timeout;
             if self.conn.in_flight.get() == 0 {
                 let due = self.conn.idle_since.get() + self.idle_timeout;
                 if due > now {

@@ -28,7 +28,7 @@ use super::conn::{Conn, H2Wire, Wire};
 use super::connect::Stream;
 use super::io::Coalesce;
 use super::params::{PingKeepalive, PoolParams};
-use super::pool::Pool;
+use super::pool::{FOREVER, Pool};
 use super::stats::Stat;
 
 /// How long a connection that only has to say GOAWAY may take to close.
@@ -110,7 +110,7 @@ pub(super) async fn start(pool: &Rc<Pool>, stream: Stream) -> io::Result<Driver>
         connection,
         io,
         ping,
-        idle_timeout: params.idle_timeout,
+        idle_timeout: pool.idle_timeout(),
         max_streams: params.max_concurrent_streams,
         timer: Box::pin(sleep_until(Instant::now())),
         closing: None,
@@ -238,7 +238,8 @@ impl Driver {
     }
 }
 
-/// The peer's stream limit, or why there will be no more streams.
+/// The peer's stream limit, or why there will be no more streams. On a handle that
+/// never sent, `poll_ready` only reads off the connection's error.
 fn look(send: &mut SendRequest<Bytes>, cx: &mut Context<'_>) -> Result<usize, h2::Error> {
     match send.poll_ready(cx) {
         Poll::Ready(Err(error)) => Err(error),
@@ -256,8 +257,13 @@ struct Keepalive {
 
 impl Keepalive {
     fn new(params: PingKeepalive, ping: PingPong) -> Self {
+        // Zero would be a busy loop, and "never" would overflow the clock.
+        let sane = |pause: Duration| pause.clamp(Duration::from_millis(10), FOREVER);
         Keepalive {
-            params,
+            params: PingKeepalive {
+                interval: sane(params.interval),
+                timeout: sane(params.timeout),
+            },
             ping,
             deadline: None,
         }

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
@@ -64,19 +63,13 @@ impl H2Lease {
         end: bool,
     ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
         let wire = self.wire();
-        let mut send = wire.send.borrow_mut();
-        let Some(send) = send.as_mut() else {
-            return Err(Reason::REFUSED_STREAM.into());
-        };
+        // A handle remembers a request that h2 could not open at once, and until then
+        // refuses others and takes over that request's waker (h2 0.4.20). The shared
+        // handle is therefore only cloned.
+        let send = wire.send.borrow().clone();
+        let mut send = send.ok_or(Reason::REFUSED_STREAM)?;
         self.mark.set(wire.written.get());
-        // h2's handle refuses a request while its last one still waits for a stream
-        // that h2 counts but the pool does not (a reset not yet written). A fresh
-        // handle queues behind it.
-        match send.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => send.send_request(request, end),
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Pending => send.clone().send_request(request, end),
-        }
+        send.send_request(request, end)
     }
 
     /// True if not one byte went to the socket since the request was queued, so that

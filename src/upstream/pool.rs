@@ -41,6 +41,9 @@ use super::stats::{Shard, Stat};
 /// or a backend that accepts and closes would be connected to without pause.
 const STILLBORN: Duration = Duration::from_secs(1);
 
+/// The longest pause of a timer; longer ones overflow the clock.
+pub(super) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What the pools of a worker's cluster share.
 pub(super) struct Shared {
     pub(super) params: Arc<ClusterParams>,
@@ -99,6 +102,12 @@ impl Pool {
 
     pub(super) fn params(&self) -> &PoolParams {
         &self.shared.params.pool
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        // Zero would make the connections' timers a busy loop.
+        let timeout = self.params().idle_timeout;
+        timeout.clamp(Duration::from_millis(10), FOREVER)
     }
 
     fn stats(&self) -> &Shard {

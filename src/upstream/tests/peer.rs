@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 
 /// What the peers do, by path:
 /// `/now` answers at once, `/hold` after [`Backend::release`], `/refuse` resets with
-/// REFUSED_STREAM, `/drip` sends 2000 frames of 16 bytes, `/endless` data without end.
+/// REFUSED_STREAM, `/upload` reads the body first, `/drip` sends 2000 frames of 16 bytes, `/endless` data without end.
 pub(super) struct Backend {
     pub(super) address: SocketAddr,
     pub(super) state: Rc<State>,
@@ -122,7 +122,14 @@ async fn stream(
         *now
     };
     state.peak.set(state.peak.get().max(now));
-    answer(request.uri().path(), &mut respond, &state).await;
+    let path = request.uri().path().to_owned();
+    if path == "/upload" {
+        let mut body = request.into_body();
+        while let Some(Ok(data)) = body.data().await {
+            body.flow_control().release_capacity(data.len()).unwrap();
+        }
+    }
+    answer(&path, &mut respond, &state).await;
     *state.streams.borrow_mut().get_mut(&id).unwrap() -= 1;
 }
 

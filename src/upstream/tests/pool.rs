@@ -252,3 +252,37 @@ fn a_client_that_reads_no_small_frames_does_not_end_the_connection() {
         assert_eq!(backend.state.accepted.get(), 1);
     });
 }
+
+#[test]
+fn at_the_stream_limit_a_request_body_is_not_forgotten() {
+    on_worker(async {
+        let backend = Backend::new(1).await;
+        let mut params = params(&[backend.address]);
+        params.pool.max_connections = 1;
+        let (cluster, _) = cluster(params);
+        get(&cluster, "/now").await.unwrap();
+        for _ in 0..20 {
+            // The lease goes back while h2 still counts the stream, so the next
+            // request waits inside h2.
+            let mut cancelled = h2_lease(&cluster).await;
+            drop(cancelled.send(request("/hold"), true).unwrap());
+            drop(cancelled);
+            assert_eq!(upload(&cluster).await, StatusCode::OK);
+        }
+    });
+}
+
+/// Sends 200 kB as capacity comes.
+async fn upload(cluster: &Rc<Cluster>) -> StatusCode {
+    let mut lease = h2_lease(cluster).await;
+    let (response, mut body) = lease.send(request("/upload"), false).unwrap();
+    let mut left = 200_000;
+    while left > 0 {
+        body.reserve_capacity(left);
+        let ready = std::future::poll_fn(|cx| body.poll_capacity(cx)).await;
+        let n = ready.unwrap().unwrap().min(left);
+        left -= n;
+        body.send_data(vec![1; n].into(), left == 0).unwrap();
+    }
+    response.await.unwrap().status()
+}
