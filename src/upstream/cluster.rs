@@ -172,7 +172,7 @@ impl Candidates for Round<'_> {
 
     fn eligible(&self, index: usize) -> bool {
         let pool = &self.pools[index];
-        (self.backed_off || !pool.is_backed_off()) && !self.exclude.contains(&pool.endpoint.address)
+        (self.backed_off || !pool.is_out()) && !self.exclude.contains(&pool.endpoint.address)
     }
 
     fn load(&self, index: usize) -> usize {

@@ -38,12 +38,15 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// is dropped quietly. More than these at once cost a RST_STREAM per late frame.
 const REMEMBERED_RESETS: usize = 1024;
 
+const MAX_WINDOW: u32 = (1 << 31) - 1;
+
 fn builder(params: &PoolParams) -> Builder {
     let mut builder = Builder::new();
+    // The bounds of RFC 9113 6.5.2 and 6.9.1, beyond which h2 panics.
     builder
-        .initial_window_size(params.stream_window)
-        .initial_connection_window_size(params.connection_window)
-        .max_frame_size(params.max_frame_size)
+        .initial_window_size(params.stream_window.min(MAX_WINDOW))
+        .initial_connection_window_size(params.connection_window.min(MAX_WINDOW))
+        .max_frame_size(params.max_frame_size.clamp(16_384, (1 << 24) - 1))
         .max_header_list_size(params.max_header_list_size)
         .enable_push(false)
         // None until the peer's SETTINGS come; `start` waits for them.
@@ -95,9 +98,8 @@ pub(super) async fn start(pool: &Rc<Pool>, stream: Stream) -> io::Result<Driver>
         }
     })
     .await?;
-    let limit = params
-        .max_concurrent_streams
-        .min(send.current_max_send_streams());
+    let max_streams = params.max_concurrent_streams.max(1);
+    let limit = max_streams.min(send.current_max_send_streams());
     let ping = params
         .ping_keepalive
         .and_then(|params| Some(Keepalive::new(params, connection.ping_pong()?)));
@@ -111,7 +113,7 @@ pub(super) async fn start(pool: &Rc<Pool>, stream: Stream) -> io::Result<Driver>
         io,
         ping,
         idle_timeout: pool.idle_timeout(),
-        max_streams: params.max_concurrent_streams,
+        max_streams,
         timer: Box::pin(sleep_until(Instant::now())),
         closing: None,
     })

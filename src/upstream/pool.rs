@@ -6,7 +6,8 @@
 //! 3. A freed slot, a higher limit of the peer or a new connection wakes the queue's
 //!    head, which owns its slot before it runs.
 //! 4. A failed connection puts the endpoint into back-off; if nothing else can serve
-//!    the queue, the queue fails at once with that error.
+//!    the queue, the queue fails at once with that error. At the end of the pause the
+//!    pool tries by itself, and requests return when that succeeds.
 //! 5. A retired connection (request limit, GOAWAY, removal) leaves the list, finishes
 //!    its streams, and closes.
 //!
@@ -66,6 +67,7 @@ pub(super) struct Pool {
     pub(super) load: Cell<usize>,
     /// Streams that a connection to this endpoint brings.
     expected: Cell<usize>,
+    /// No attempts to connect but one at the pause's end (or as a trial).
     backed_off: Cell<bool>,
     failure: RefCell<Failure>,
     removed: Cell<bool>,
@@ -80,7 +82,7 @@ impl Pool {
     pub(super) fn new(endpoint: Endpoint, shared: Rc<Shared>) -> Rc<Self> {
         let params = &shared.params.pool;
         let backoff = Backoff::new(params.backoff_initial, params.backoff_maximum);
-        let expected = params.max_concurrent_streams.max(1);
+        let expected = params.max_concurrent_streams;
         Rc::new(Pool {
             endpoint,
             conns: RefCell::default(),
@@ -89,7 +91,7 @@ impl Pool {
             waiters: RefCell::default(),
             waiting: Cell::new(0),
             load: Cell::new(0),
-            expected: Cell::new(expected),
+            expected: Cell::new(expected.max(1)),
             backed_off: Cell::new(false),
             failure: RefCell::new(Failure {
                 backoff,
@@ -123,8 +125,9 @@ impl Pool {
         self.load.get() + self.waiting.get()
     }
 
-    pub(super) fn is_backed_off(&self) -> bool {
-        self.backed_off.get()
+    /// In back-off and without a connection that works: no use to the balancer.
+    pub(super) fn is_out(&self) -> bool {
+        self.backed_off.get() && self.conns.borrow().is_empty()
     }
 
     /// A slot, if one is free and nobody waits for it.
@@ -185,7 +188,8 @@ impl Pool {
     }
 
     fn enqueue(self: &Rc<Self>) -> Result<Queued, AcquireError> {
-        let limit = self.params().max_pending_requests;
+        // Without one place nobody could wait even for the first connection.
+        let limit = self.params().max_pending_requests.max(1);
         if self.waiting.get() >= limit {
             self.stats().add(Stat::PendingRejected, 1);
             return Err(AcquireError::PendingFull {
@@ -309,6 +313,7 @@ impl Pool {
         }
         self.grant();
         self.open_on_demand(false);
+        self.warm();
     }
 
     /// How many requests a connection carries at once and in its life.
@@ -382,7 +387,16 @@ impl Pool {
     fn backoff_over(self: &Rc<Self>, at: Instant) {
         let last = self.failure.borrow().last.as_ref().map(|(at, _)| *at);
         // A later failure has its own pause.
-        if last == Some(at) {
+        if last != Some(at) || self.removed.get() {
+            return;
+        }
+        if self.is_out() {
+            // Requests come back when this one attempt has succeeded: at a host that
+            // swallows packets each would wait for `connect_timeout`.
+            if self.opening.get() == 0 {
+                self.open();
+            }
+        } else {
             self.end_backoff();
             self.warm();
         }

@@ -1,5 +1,6 @@
 //! Names: hosts(5), and a small real DNS server.
 
+use super::peer::Backend;
 use super::*;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -57,16 +58,20 @@ fn respond(query: Message, answer: Answer) -> Option<Vec<u8>> {
     Some(response.to_vec().unwrap())
 }
 
-fn named(host: &str) -> ClusterParams {
+fn named(host: &str, port: u16) -> ClusterParams {
     let mut params = params(&[]);
     params.endpoints = vec![EndpointAddress::Name {
         host: host.into(),
-        port: 8001,
+        port,
     }];
     params
 }
 
 fn spawn(host: &str, server: SocketAddr) -> EndpointsWatch {
+    spawn_port(host, server, 8001)
+}
+
+fn spawn_port(host: &str, server: SocketAddr, port: u16) -> EndpointsWatch {
     let dns = DnsParams {
         servers: vec![server],
         min_ttl: ms(100),
@@ -74,7 +79,7 @@ fn spawn(host: &str, server: SocketAddr) -> EndpointsWatch {
         timeout: ms(300),
     };
     let handle = tokio::runtime::Handle::current();
-    Endpoints::spawn(&named(host), &dns, &handle)
+    Endpoints::spawn(&named(host, port), &dns, &handle)
 }
 
 async fn until_addresses(watch: &EndpointsWatch, expected: &[&str]) {
@@ -159,7 +164,7 @@ fn localhost_needs_no_server() {
 #[test]
 fn fixed_addresses_and_names_come_in_order_and_once() {
     on_worker(async {
-        let mut params = named("localhost");
+        let mut params = named("localhost", 8001);
         let fixed: SocketAddr = "192.0.2.1:80".parse().unwrap();
         let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8001);
         params.endpoints.insert(0, EndpointAddress::Socket(fixed));
@@ -174,6 +179,37 @@ fn fixed_addresses_and_names_come_in_order_and_once() {
         assert_eq!(same, 1);
     });
 }
+
+#[test]
+fn a_changed_answer_moves_new_requests_and_no_streams() {
+    on_worker(async {
+        let (server, answer) = server().await;
+        let old = Backend::new(100).await;
+        // The same port on another address of the loopback network.
+        let port = old.address.port();
+        let new = Backend::on((OTHER_LOOPBACK, port).into(), 100).await;
+        *answer.lock().unwrap() = Answer::Addresses(vec![Ipv4Addr::LOCALHOST]);
+        let watch = spawn_port("backend.test.", server, port);
+        let params = params(&[]);
+        let cluster = Cluster::new(Arc::new(params), watch.clone(), None);
+        assert!(cluster.acquire(&[]).await.is_err(), "not resolved yet");
+        assert!(watch.ready(LONG).await);
+        tokio::task::yield_now().await;
+        let held = tokio::task::spawn_local({
+            let cluster = cluster.clone();
+            async move { get(&cluster, "/hold").await }
+        });
+        old.until_held(1).await;
+        *answer.lock().unwrap() = Answer::Addresses(vec![OTHER_LOOPBACK]);
+        until_addresses(&watch, &["127.0.0.2"]).await;
+        get(&cluster, "/now").await.unwrap();
+        assert_eq!(new.state.requests.get(), 1);
+        old.release();
+        assert_eq!(&held.await.unwrap().unwrap().1[..], b"held");
+    });
+}
+
+const OTHER_LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 #[test]
 fn resolution_ends_with_the_last_watch() {

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 
@@ -182,6 +183,42 @@ fn an_exchange_on_a_connection_that_died_says_so() {
         let error = lease.send(post("/", "x")).await.unwrap_err();
         assert!(unprocessed_http1(&error), "{error:?}");
         drop(lease);
+        assert_eq!(stats.snapshot().get(Stat::StreamsActive), 0);
+    });
+}
+
+#[test]
+fn a_backend_may_switch_protocols() {
+    on_worker(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cluster, stats) = cluster(http1_params(address));
+        spawn_local(async move {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            assert!(tcp.read(&mut head).await.unwrap() > 0);
+            let switch =
+                b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+            tcp.write_all(switch).await.unwrap();
+            let mut word = [0; 5];
+            tcp.read_exact(&mut word).await.unwrap();
+            tcp.write_all(&word).await.unwrap();
+        });
+        let mut lease = lease(&cluster).await;
+        let mut request = post("/", "");
+        for (name, value) in [("connection", "upgrade"), ("upgrade", "echo")] {
+            let value = http::HeaderValue::from_static(value);
+            request.headers_mut().insert(name, value);
+        }
+        let response = lease.send(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+        let mut tunnel = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        drop(lease);
+        tunnel.write_all(b"hello").await.unwrap();
+        let mut word = [0; 5];
+        tunnel.read_exact(&mut word).await.unwrap();
+        assert_eq!(&word, b"hello");
+        until(&stats, Stat::ConnectionsOpen, 0).await;
         assert_eq!(stats.snapshot().get(Stat::StreamsActive), 0);
     });
 }

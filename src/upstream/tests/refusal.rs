@@ -151,6 +151,35 @@ fn a_peer_that_accepts_and_never_answers_is_a_connect_timeout() {
 }
 
 #[test]
+fn requests_do_not_wait_for_an_endpoint_that_timed_out_once() {
+    on_worker(async {
+        let backend = Backend::new(100).await;
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dead = silent.local_addr().unwrap();
+        let mut params = params(&[dead, backend.address]);
+        params.connect_timeout = ms(300);
+        params.pool.backoff_initial = ms(20);
+        params.pool.backoff_maximum = ms(20);
+        let (cluster, stats) = cluster(params);
+        // One of the first two meets it.
+        while stats.snapshot().get(Stat::ConnectTimeouts) == 0 {
+            let _ = cluster.acquire(&[]).await;
+        }
+        let mut slow = 0;
+        for _ in 0..100 {
+            let started = Instant::now();
+            let lease = cluster.acquire(&[]).await.unwrap();
+            assert_eq!(lease.endpoint(), backend.address);
+            slow += usize::from(started.elapsed() > ms(150));
+            tokio::time::sleep(ms(10)).await;
+        }
+        assert_eq!(slow, 0);
+        let timeouts = stats.snapshot().get(Stat::ConnectTimeouts);
+        assert!(timeouts >= 2, "the pool goes on trying by itself");
+    });
+}
+
+#[test]
 fn a_peer_that_accepts_and_closes_is_backed_off() {
     on_worker(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,8 +3,12 @@
 use super::*;
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::pin::Pin;
 
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -15,7 +19,7 @@ use openssl::ssl::{AlpnError, NameType, Ssl, SslAcceptor, SslMethod, SslVerifyMo
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509Name};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio_openssl::SslStream;
 
@@ -101,6 +105,10 @@ async fn serve(alpn: &'static [u8], client_ca: Option<X509>) -> Server {
                 let sni = stream.ssl().servername(NameType::HOST_NAME);
                 let client = stream.ssl().peer_certificate().is_some();
                 log.borrow_mut().push((sni.map(str::to_owned), client));
+                if alpn != b"\x02h2" {
+                    let _ = serve_http1(stream).await;
+                    return;
+                }
                 let mut connection = h2::server::handshake(stream).await.unwrap();
                 while let Some(Ok((_, mut respond))) = connection.accept().await {
                     let response = http::Response::new(());
@@ -115,6 +123,16 @@ async fn serve(alpn: &'static [u8], client_ca: Option<X509>) -> Server {
         ca: ca.0,
         seen,
     }
+}
+
+async fn serve_http1(stream: SslStream<TcpStream>) -> hyper::Result<()> {
+    let service = service_fn(async |_| {
+        let body = Full::new(Bytes::from_static(b"plain old"));
+        Ok::<_, Infallible>(http::Response::new(body))
+    });
+    hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await
 }
 
 fn tls_params(address: SocketAddr, roots: &[X509], name: Option<&str>) -> ClusterParams {
@@ -197,5 +215,27 @@ fn a_backend_without_h2_is_a_failed_connect() {
         let roots = std::slice::from_ref(&server.ca);
         let error = failure(tls_params(server.address, roots, Some("backend.test"))).await;
         assert!(error.contains("h2"), "{error}");
+    });
+}
+
+#[test]
+fn http1_over_tls() {
+    on_worker(async {
+        let server = serve(b"\x08http/1.1", None).await;
+        let roots = std::slice::from_ref(&server.ca);
+        let mut params = tls_params(server.address, roots, Some("backend.test"));
+        params.protocol = Protocol::Http1;
+        let (cluster, _) = cluster(params);
+        for _ in 0..3 {
+            let Ok(Lease::Http1(mut lease)) = cluster.acquire(&[]).await else {
+                panic!("no lease");
+            };
+            let body: Http1Body = Box::pin(Empty::new().map_err(|never| match never {}));
+            let request = Request::get("/").header("host", "backend.test");
+            let response = lease.send(request.body(body).unwrap()).await.unwrap();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, "plain old");
+        }
+        assert_eq!(server.seen.borrow().len(), 1);
     });
 }
