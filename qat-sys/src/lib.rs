@@ -1,1 +1,32 @@
-//! The C boundary of qat-gateway.
+//! The C boundary of qat-gateway: what the gateway uses of OpenSSL beyond the
+//! `openssl` crate, behind safe wrappers, and the only unsafe code of the project.
+//!
+//! | module | wraps |
+//! |---|---|
+//! | [`context`] | additions to an `SSL_CTX` |
+//! | [`handshake`] | an SSL during its handshake, which may pause in an async job |
+//! | [`connection`] | an SSL whose handshake is done |
+//! | [`job`] | the side of the async job: pausing, and who completes it |
+//! | [`certificate`] | printing names |
+//! | [`client`] | resuming a session, in tests and load generators |
+//!
+//! OpenSSL 3.0 or later is needed. An async job belongs to the thread that started
+//! it, so everything that owns an SSL here is `!Send`.
+
+#[allow(non_camel_case_types, non_upper_case_globals, non_snake_case)]
+#[allow(clippy::upper_case_acronyms)]
+mod bindings;
+
+pub mod certificate;
+pub mod client;
+pub mod connection;
+pub mod context;
+mod error;
+pub mod handshake;
+pub mod job;
+mod signal;
+
+pub use connection::{Connection, Session};
+pub use error::{Failure, Stop, reason};
+pub use handshake::{Completion, Handshake, Step};
+pub use signal::Signal;

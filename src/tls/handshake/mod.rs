@@ -1,0 +1,256 @@
+//! The handshake: from an accepted socket to an established connection.
+//!
+//! ```text
+//!  Io{want} ⇄ Paused{since} ⇄ QueueFull / NoJob
+//!     │           │
+//!     ▼           ▼ dropped, or out of time, with a job unfinished
+//! Established   Graveyard (draining), which frees it when the job has ended
+//! ```
+//!
+//! Invariants:
+//! - While Paused nothing calls into the SSL: neither the socket's readiness, nor a
+//!   timer, nor a spurious wake-up; only the job's completion does. QueueFull is a
+//!   paused job too, but one that nobody will complete: it is tried again in a while.
+//! - Everything happens on one thread, that of the job.
+//! - A handshake with an unfinished job is never dropped but buried.
+//!
+//! It must not know what an accelerator is: a job pauses, and something completes it.
+
+mod error;
+mod graveyard;
+mod park;
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use openssl::ssl::SslContextRef;
+use qat_sys::{Completion, Connection, Handshake, Step};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+pub use error::HandshakeError;
+pub use graveyard::Graveyard;
+
+use park::{Park, Wait};
+
+/// How handshakes use async jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AsyncMode {
+    /// Every operation runs inline.
+    #[default]
+    Off,
+    /// Jobs, completed by a callback (`SSL_set_async_callback(3)`).
+    Callback,
+    /// Jobs, completed by a descriptor (`SSL_get_all_async_fds(3)`).
+    Fd,
+}
+
+/// What the handshakes of an acceptor have met with, since it was made.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) pauses: Cell<u64>,
+    pub(super) paused: Cell<Duration>,
+    pub(super) queue_full: Cell<u64>,
+    pub(super) no_job: Cell<u64>,
+}
+
+fn count(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+enum Phase {
+    Io(Interest),
+    Paused { since: Instant },
+    QueueFull,
+    NoJob,
+}
+
+/// One handshake under way.
+pub(super) struct Driver {
+    park: Park,
+    /// Some until it is established or given up.
+    handshake: Option<Handshake<TcpStream>>,
+    phase: Phase,
+    /// A step has been taken.
+    started: bool,
+    /// Times a job has paused.
+    pauses: u32,
+    graveyard: Rc<Graveyard>,
+    counters: Rc<Counters>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        context: &SslContextRef,
+        tcp: TcpStream,
+        mode: AsyncMode,
+        graveyard: &Rc<Graveyard>,
+        counters: &Rc<Counters>,
+    ) -> Result<Driver, HandshakeError> {
+        let completion = match mode {
+            AsyncMode::Off => None,
+            AsyncMode::Callback => Some(Completion::Callback),
+            AsyncMode::Fd => Some(Completion::Fd),
+        };
+        let handshake = Handshake::accept(context, tcp, completion)
+            .map_err(|stack| HandshakeError::setup(&stack))?;
+        Ok(Driver {
+            park: Park::default(),
+            handshake: Some(handshake),
+            phase: Phase::Io(Interest::READABLE),
+            started: false,
+            pauses: 0,
+            graveyard: graveyard.clone(),
+            counters: counters.clone(),
+        })
+    }
+
+    /// Drives it on, to the established connection and the number of pauses it took.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Connection<TcpStream>, u32), HandshakeError>> {
+        loop {
+            match ready!(self.poll_step(cx))? {
+                Step::Done => return Poll::Ready(self.finish()),
+                Step::WantRead => self.phase = Phase::Io(Interest::READABLE),
+                Step::WantWrite => self.phase = Phase::Io(Interest::WRITABLE),
+                Step::Failed(failure) => return Poll::Ready(Err(failure.into())),
+                step @ (Step::Paused | Step::QueueFull | Step::NoJob) => self.parked(&step),
+            }
+        }
+    }
+
+    fn handshake(&mut self) -> &mut Handshake<TcpStream> {
+        self.handshake
+            .as_mut()
+            .expect("nothing polls a driver that has ended")
+    }
+
+    /// Waits for what the handshake lacks, then takes a step.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
+        let wait = match self.phase {
+            Phase::Io(interest) => return self.poll_io(interest, cx),
+            Phase::Paused { .. } => Wait::Completion,
+            Phase::QueueFull | Phase::NoJob => Wait::Retry,
+        };
+        let handshake = self.handshake.as_mut().expect("as in handshake()");
+        ready!(self.park.poll(wait, handshake, cx));
+        if let Phase::Paused { since } = self.phase {
+            let paused = &self.counters.paused;
+            paused.set(paused.get() + since.elapsed());
+        }
+        Poll::Ready(Ok(self.step(Interest::READABLE)))
+    }
+
+    fn poll_io(&mut self, interest: Interest, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
+        if !self.started {
+            // The client's first message is usually there before its readiness is known.
+            self.started = true;
+            return Poll::Ready(Ok(self.step(interest)));
+        }
+        loop {
+            let tcp = self.handshake().socket();
+            match interest {
+                Interest::WRITABLE => ready!(tcp.poll_write_ready(cx))?,
+                _ => ready!(tcp.poll_read_ready(cx))?,
+            }
+            if let Some(step) = self.try_step(interest) {
+                return Poll::Ready(Ok(step));
+            }
+        }
+    }
+
+    /// A step within a readiness check, so that a socket found empty (or full) is
+    /// waited for; None if it is known to be so already.
+    fn try_step(&mut self, interest: Interest) -> Option<Step> {
+        let (step, tcp) = self.handshake().parts();
+        let mut taken = None;
+        // The result is in `taken`; this one only steers the socket's readiness.
+        let _ = tcp.try_io(interest, || match (taken.insert(step()), interest) {
+            (Step::WantRead, Interest::READABLE) | (Step::WantWrite, Interest::WRITABLE) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            _ => Ok(()),
+        });
+        taken
+    }
+
+    /// A step whatever the socket's readiness, which it corrects where it can.
+    fn step(&mut self, interest: Interest) -> Step {
+        match self.try_step(interest) {
+            Some(step) => step,
+            None => self.handshake().step(),
+        }
+    }
+
+    fn parked(&mut self, step: &Step) {
+        self.phase = match step {
+            Step::NoJob => {
+                count(&self.counters.no_job);
+                Phase::NoJob
+            }
+            Step::QueueFull => {
+                count(&self.counters.queue_full);
+                Phase::QueueFull
+            }
+            _ => {
+                self.pauses += 1;
+                count(&self.counters.pauses);
+                Phase::Paused {
+                    since: Instant::now(),
+                }
+            }
+        };
+        let handshake = self.handshake.as_ref().expect("as in handshake()");
+        if self.park.wait(step, handshake) == Some(Wait::Retry) && matches!(step, Step::Paused) {
+            // Its completion cannot be watched for.
+            self.phase = Phase::QueueFull;
+        }
+    }
+
+    fn finish(&mut self) -> Result<(Connection<TcpStream>, u32), HandshakeError> {
+        let handshake = self.handshake.take().expect("as in handshake()");
+        match handshake.finish() {
+            Ok(connection) => Ok((connection, self.pauses)),
+            Err(_) => Err(HandshakeError::Protocol(
+                "the handshake is not done".to_owned(),
+            )),
+        }
+    }
+
+    /// Out of time: by whose fault.
+    pub(super) fn overdue(&self) -> HandshakeError {
+        match self.phase {
+            Phase::Io(_) => HandshakeError::Timeout,
+            _ => HandshakeError::Stalled,
+        }
+    }
+
+    /// The socket of a failed handshake, to take leave of the client; None if the
+    /// handshake had to be buried.
+    pub(super) fn give_up(&mut self) -> Option<TcpStream> {
+        let handshake = self.handshake.take()?;
+        let park = std::mem::take(&mut self.park);
+        if !handshake.has_job() {
+            return Some(handshake.detach().1);
+        }
+        let wait = match self.phase {
+            Phase::Paused { .. } => Wait::Completion,
+            _ => Wait::Retry,
+        };
+        self.graveyard.bury(handshake, park, wait);
+        None
+    }
+}
+
+impl Drop for Driver {
+    /// Cancelled: its task has been dropped.
+    fn drop(&mut self) {
+        drop(self.give_up());
+    }
+}

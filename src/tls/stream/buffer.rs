@@ -1,0 +1,87 @@
+//! Where small writes are gathered to a full record.
+
+use std::cell::RefCell;
+
+/// The most that one TLS record carries (RFC 8446 section 5.1).
+pub(super) const RECORD: usize = 16 * 1024;
+
+/// Blocks kept per thread for the next writers: a megabyte.
+const KEPT: usize = 64;
+
+thread_local! {
+    static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes accepted from the writer and not yet written. It owns a block only while there
+/// are any, so that an idle connection owns none.
+#[derive(Default)]
+pub(super) struct WriteBuffer {
+    /// Some if and only if `start < end`.
+    block: Option<Box<[u8]>>,
+    start: usize,
+    end: usize,
+}
+
+impl WriteBuffer {
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.end == RECORD
+    }
+
+    pub(super) fn pending(&self) -> &[u8] {
+        match &self.block {
+            Some(block) => &block[self.start..self.end],
+            None => &[],
+        }
+    }
+
+    /// Takes what there is room for, and says how much.
+    pub(super) fn push(&mut self, data: &[u8]) -> usize {
+        let taken = data.len().min(RECORD - self.end);
+        if taken > 0 {
+            let block = self.block.get_or_insert_with(take_block);
+            block[self.end..self.end + taken].copy_from_slice(&data[..taken]);
+            self.end += taken;
+        }
+        taken
+    }
+
+    /// Forgets the first `written` of the pending bytes.
+    pub(super) fn consume(&mut self, written: usize) {
+        self.start = (self.start + written).min(self.end);
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+        if let Some(block) = self.block.take() {
+            keep_block(block);
+        }
+    }
+}
+
+impl Drop for WriteBuffer {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn take_block() -> Box<[u8]> {
+    FREE.with_borrow_mut(Vec::pop)
+        .unwrap_or_else(|| vec![0; RECORD].into_boxed_slice())
+}
+
+fn keep_block(block: Box<[u8]>) {
+    // A thread that ends has no free list any more: the block is simply freed.
+    let _ = FREE.try_with(|free| {
+        let mut free = free.borrow_mut();
+        if free.len() < KEPT {
+            free.push(block);
+        }
+    });
+}
