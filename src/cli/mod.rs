@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod demo;
+pub mod check;
 
 use std::process::ExitCode;
 

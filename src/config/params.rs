@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::accelerator::AccelerationParams;
 use crate::admin::AdminParams;
 use crate::listener::ListenerParams;
 use crate::telemetry::LogParams;
@@ -12,6 +13,7 @@ pub struct GatewayParams {
     /// Worker threads, at least 1.
     pub workers: usize,
     pub admin: Option<AdminParams>,
+    pub acceleration: AccelerationParams,
     pub log: LogParams,
     pub drain: DrainParams,
     pub dns: DnsParams,

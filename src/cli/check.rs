@@ -1,0 +1,60 @@
+//! `check`: says everything that is wrong with a configuration, without running it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config;
+use crate::error::exit;
+
+/// Checks a file and the files it names; binds nothing. Problems go to stderr one a
+/// line, `FILE: ok` to stdout. Warnings don't fail.
+pub fn run(file: &Path) -> ExitCode {
+    let shown = file.display();
+    match config::load(file, &|name| std::env::var(name).ok()) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                eprintln!("{warning}");
+            }
+            say(format_args!("{shown}: ok{}", counted(0, loaded.warnings.len())))
+        }
+        Err(problems) => {
+            eprintln!("{problems}");
+            let (errors, warnings) = (problems.errors.len(), problems.warnings.len());
+            eprintln!("{shown}:{}", counted(errors, warnings));
+            ExitCode::from(exit::CONFIG)
+        }
+    }
+}
+
+/// Prints the JSON Schema of the configuration.
+pub fn schema() -> ExitCode {
+    say(format_args!("{:#}", config::schema()))
+}
+
+/// ` 2 problems, 1 warning`.
+fn counted(errors: usize, warnings: usize) -> String {
+    let count = |number: usize, word: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        _ => Some(format!("{number} {word}s")),
+    };
+    let parts: Vec<String> = [count(errors, "problem"), count(warnings, "warning")]
+        .into_iter()
+        .flatten()
+        .collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" {}", parts.join(", ")),
+    }
+}
+
+/// A reader that went away, such as `head`, is no failure of ours.
+fn say(line: std::fmt::Arguments<'_>) -> ExitCode {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            ExitCode::from(exit::FAILURE)
+        }
+        _ => ExitCode::from(exit::OK),
+    }
+}
