@@ -16,12 +16,15 @@ pub fn run(file: &Path) -> ExitCode {
             for warning in &loaded.warnings {
                 eprintln!("{warning}");
             }
-            say(format_args!("{shown}: ok{}", counted(0, loaded.warnings.len())))
+            match counted(0, loaded.warnings.len()).as_str() {
+                "" => say(format_args!("{shown}: ok")),
+                warnings => say(format_args!("{shown}: ok, {warnings}")),
+            }
         }
         Err(problems) => {
             eprintln!("{problems}");
             let (errors, warnings) = (problems.errors.len(), problems.warnings.len());
-            eprintln!("{shown}:{}", counted(errors, warnings));
+            eprintln!("{shown}: {}", counted(errors, warnings));
             ExitCode::from(exit::CONFIG)
         }
     }
@@ -32,7 +35,7 @@ pub fn schema() -> ExitCode {
     say(format_args!("{:#}", config::schema()))
 }
 
-/// ` 2 problems, 1 warning`.
+/// `2 problems, 1 warning`; nothing for none.
 fn counted(errors: usize, warnings: usize) -> String {
     let count = |number: usize, word: &str| match number {
         0 => None,
@@ -43,10 +46,7 @@ fn counted(errors: usize, warnings: usize) -> String {
         .into_iter()
         .flatten()
         .collect();
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!(" {}", parts.join(", ")),
-    }
+    parts.join(", ")
 }
 
 /// A reader that went away, such as `head`, is no failure of ours.

@@ -103,7 +103,7 @@ fn read(
         report.push_at(node, unset.what, Some(unset.help));
     });
     report.cluster_names = cluster_names(&root);
-    if !structure::check(&mut root, &schema(), report) {
+    if !structure::check(&mut root, report) {
         return None;
     }
     match serde_json::from_value(root.to_json()) {

@@ -5,32 +5,41 @@
 //! stood in for, until the rest fits the schema: so the meaning of that rest is checked
 //! in the same run.
 
+use std::sync::LazyLock;
+
 use jsonschema::Validator;
 use serde_json::Value;
 
 use super::explain::{Fault, Finding, findings};
+use super::problem::Mark;
 use super::report::Report;
 use super::tree::{Kind, Node, join_key};
 
 /// More rounds of repair than any real file needs; past it the meaning is not checked.
 const MOST_REPAIRS: usize = 1000;
 
+static SCHEMA: LazyLock<(Value, Validator)> = LazyLock::new(|| {
+    let schema = super::schema();
+    match jsonschema::draft202012::new(&schema) {
+        Ok(validator) => (schema, validator),
+        Err(error) => unreachable!("the schema is checked by the tests: {error}"),
+    }
+});
+
 /// Reports all that doesn't fit the schema. What remains of the tree fits it; false if
 /// nothing does.
-pub(super) fn check(root: &mut Node, schema: &Value, report: &mut Report) -> bool {
-    let validator = match jsonschema::draft202012::new(schema) {
-        Ok(validator) => validator,
-        Err(error) => unreachable!("the schema is checked by the tests: {error}"),
-    };
+pub(super) fn check(root: &mut Node, report: &mut Report) -> bool {
+    let (schema, validator) = &*SCHEMA;
     if matches!(root.kind, Kind::Scalar(Value::Null)) {
         let help = "write at least listeners and clusters".to_owned();
-        report.push(root.mark, "", "the file is empty", Some(help));
+        let top = Mark { line: 1, column: 1 };
+        report.push(top, "", "the file is empty", Some(help));
         return false;
     }
-    settle_types(root, &validator, schema);
+    settle_types(root, validator, schema);
     let mut unknown = Vec::new();
     // Unknown keys come first: then a key without a value can count as absent.
-    for finding in findings(&validator, &root.to_json(), schema) {
+    for finding in findings(validator, &root.to_json(), schema) {
         if let Fault::Unknown { key, .. } = &finding.fault {
             tell(root, &finding, report);
             unknown.push(finding.clone());
@@ -38,11 +47,11 @@ pub(super) fn check(root: &mut Node, schema: &Value, report: &mut Report) -> boo
         }
     }
     root.walk_mut(&mut drop_empty);
-    let first = findings(&validator, &root.to_json(), schema);
+    let first = findings(validator, &root.to_json(), schema);
     for finding in first.iter().filter(|f| !misspelt(f, &unknown)) {
         tell(root, finding, report);
     }
-    repair(root, first, &validator, schema, report)
+    repair(root, first, validator, schema, report)
 }
 
 /// A key that is missing because it was misspelt has been spoken of.

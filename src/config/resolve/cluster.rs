@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::listener::ping_keepalive;
 use super::scalar::{
-    connection_window, max_frame_size, max_header_list_size, stream_window, timeout,
+    at_most, connection_window, max_frame_size, max_header_list_size, stream_window, timeout,
 };
 use super::{files, host};
 use crate::config::raw;
@@ -158,14 +158,8 @@ fn warn_unused_h2_keys(at: &At<'_>) {
 }
 
 fn backoff(at: &At<'_>, raw: &raw::Backoff) -> (Duration, Duration) {
-    let initial = timeout(&at.key("initial"), &raw.initial);
     let maximum = timeout(&at.key("maximum"), &raw.maximum);
-    if initial > maximum {
-        at.key("initial").error(
-            format_args!("is longer than maximum ({})", raw.maximum.0),
-            "write at most as much as maximum",
-        );
-    }
+    let initial = at_most(&at.key("initial"), &raw.initial, maximum, "maximum");
     (initial, maximum)
 }
 

@@ -37,7 +37,7 @@ pub(super) fn groups(at: &At<'_>, raw: &[String]) -> Vec<String> {
         let item = at.item(i);
         if out.contains(name) {
             item.error("stands twice", "remove one");
-        } else if available(name) {
+        } else if !name.contains(':') && available(name) {
             out.push(name.clone());
         } else if WELL_KNOWN.contains(&name.as_str()) {
             // The default list is nobody's choice.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 
-use super::scalar::{dns_server, duration, listen_address, timeout};
+use super::scalar::{at_most, dns_server, duration, listen_address, timeout};
 use crate::accelerator::{AccelerationParams, AcceleratorName};
 use crate::admin::AdminParams;
 use crate::config::params::DrainParams;
@@ -96,22 +96,16 @@ pub(super) fn drain(at: &At<'_>, raw: &raw::Drain) -> DrainParams {
 }
 
 pub(super) fn dns(at: &At<'_>, raw: &raw::Dns) -> DnsParams {
-    let params = DnsParams {
+    let max_ttl = timeout(&at.key("max_ttl"), &raw.max_ttl);
+    DnsParams {
         servers: raw
             .servers
             .iter()
             .enumerate()
             .filter_map(|(i, text)| dns_server(&at.key("servers").item(i), text))
             .collect(),
-        min_ttl: timeout(&at.key("min_ttl"), &raw.min_ttl),
-        max_ttl: timeout(&at.key("max_ttl"), &raw.max_ttl),
+        min_ttl: at_most(&at.key("min_ttl"), &raw.min_ttl, max_ttl, "max_ttl"),
+        max_ttl,
         timeout: timeout(&at.key("timeout"), &raw.timeout),
-    };
-    if params.min_ttl > params.max_ttl {
-        at.key("min_ttl").error(
-            format_args!("is longer than max_ttl ({})", raw.max_ttl.0),
-            "write at most as much as max_ttl",
-        );
     }
-    params
 }

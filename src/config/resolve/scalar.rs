@@ -24,6 +24,21 @@ pub(super) fn timeout(at: &At<'_>, raw: &raw::Duration) -> Duration {
     value
 }
 
+/// A duration that another one bounds. A default gives way without a word.
+pub(super) fn at_most(at: &At<'_>, raw: &raw::Duration, most: Duration, other: &str) -> Duration {
+    let value = timeout(at, raw);
+    if value > most && at.given() {
+        at.error(
+            format_args!(
+                "is longer than {other} ({})",
+                humantime::format_duration(most)
+            ),
+            format_args!("write at most as much as {other}"),
+        );
+    }
+    value.min(most)
+}
+
 pub(super) fn timeout_or_off(at: &At<'_>, raw: &raw::DurationOrOff) -> Option<Duration> {
     if raw.0 == "off" {
         return None;
@@ -111,13 +126,13 @@ pub(super) fn stream_window(at: &At<'_>, raw: &raw::Size) -> u32 {
 /// A connection's window begins at 65,535 bytes and can only grow (RFC 9113 6.9.2).
 pub(super) fn connection_window(at: &At<'_>, raw: &raw::Size, stream_window: u32) -> u32 {
     let window = size(at, raw, 65_535..=(1 << 31) - 1).unwrap_or(u32::MAX);
-    if window < stream_window {
+    if window < stream_window && at.given() {
         at.warn(
             format_args!("is less than one stream's window ({stream_window}B)"),
             "write as much as stream_window, or several times as much",
         );
     }
-    window
+    window.max(stream_window)
 }
 
 /// RFC 9113 6.5.2.
