@@ -1,0 +1,261 @@
+//! One try at one endpoint: the request goes up, the response's head comes back.
+//!
+//! The request's body moves while the response is awaited, and after it: the
+//! [`Pump`] goes along with the response's body.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use http::{Request, Response, Version};
+use http_body_util::{LengthLimitError, Limited};
+
+use super::body::{Body, BodyError};
+use super::failure::Failure;
+use super::forward::{Downstream, Flow, Outgoing, timed_out};
+use super::headers;
+use super::pump::{Pump, PumpError};
+use super::response::Source;
+use crate::upstream::{H2Lease, Http1Lease, Lease, unprocessed};
+
+/// How a try ended.
+pub enum Attempt {
+    Answered(Box<Sent>),
+    Failed(Failure),
+    /// Nothing was processed and the body is still known: another try is safe.
+    Again(Body, Failure),
+}
+
+/// A response that has begun.
+pub struct Sent {
+    pub response: Response<Source>,
+    pub upload: Option<Pump>,
+    pub lease: Lease,
+}
+
+pub async fn run<D: Downstream>(
+    flow: &mut Flow<'_, D>,
+    lease: Lease,
+    out: &mut Outgoing,
+) -> Attempt {
+    match lease {
+        Lease::H2(lease) => h2(flow, lease, out).await,
+        // Boxed: the common path's future stays small.
+        Lease::Http1(lease) => Box::pin(http1(flow, lease, out)).await,
+    }
+}
+
+async fn h2<D: Downstream>(
+    flow: &mut Flow<'_, D>,
+    mut lease: H2Lease,
+    out: &mut Outgoing,
+) -> Attempt {
+    let mut request = std::mem::take(&mut out.request);
+    let body = std::mem::replace(&mut out.body, Body::Empty);
+    *request.version_mut() = Version::HTTP_2;
+    // Only what h2 itself needs goes along.
+    request.extensions_mut().clear();
+    let end = body.is_end();
+    let (mut response, sink) = match lease.send(request, end) {
+        Ok(sent) => sent,
+        // An error here means that nothing was sent.
+        Err(error) => return Attempt::Again(body, broken(&error)),
+    };
+    let mut upload = match end {
+        true => Pump::finished(sink),
+        false => Pump::new(body, sink)
+            .limited(flow.route.max_body)
+            .remembering(flow.route.retry.buffer),
+    };
+    let answer = std::future::poll_fn(|cx| poll_h2(flow, &mut response, &mut upload, cx)).await;
+    match answer {
+        Ok(response) => {
+            upload.forget();
+            Attempt::Answered(Box::new(Sent {
+                response: response.map(Source::H2),
+                upload: Some(upload),
+                lease: Lease::H2(lease),
+            }))
+        }
+        Err((failure, retriable)) => {
+            if let Failure::Gone(reason) = &failure {
+                upload.reset_sink(*reason);
+            } else if let Failure::Timeout(_) = &failure {
+                upload.reset_sink(h2::Reason::CANCEL);
+            }
+            // What never left the gateway was not processed either.
+            let broke = matches!(failure, Failure::Broken(_));
+            let retriable = retriable || (broke && lease.never_written());
+            let again = retriable.then(|| upload.into_replay()).flatten();
+            match again {
+                Some(body) => Attempt::Again(body, failure),
+                None => Attempt::Failed(failure),
+            }
+        }
+    }
+}
+
+type Answer<B> = Result<Response<B>, (Failure, bool)>;
+
+fn poll_h2<D: Downstream>(
+    flow: &mut Flow<'_, D>,
+    response: &mut ResponseFuture,
+    upload: &mut Pump,
+    cx: &mut Context<'_>,
+) -> Poll<Answer<h2::RecvStream>> {
+    // First the request's body: it must flow whatever the response does.
+    if !upload.is_done() {
+        let before = upload.moved();
+        let result = upload.poll(cx);
+        if upload.moved() != before {
+            flow.timer.touch();
+        }
+        match result {
+            Poll::Ready(Err(PumpError::Source(BodyError::TooLarge))) => {
+                let limit = flow.route.max_body.unwrap_or(0);
+                return Poll::Ready(Err((Failure::TooLarge(limit), false)));
+            }
+            Poll::Ready(Err(PumpError::Source(BodyError::Reset(reason)))) => {
+                return Poll::Ready(Err((Failure::Gone(reason), false)));
+            }
+            Poll::Ready(Err(PumpError::Source(_))) => {
+                return Poll::Ready(Err((Failure::RequestBody, false)));
+            }
+            // Why the backend wants no more, its response says.
+            Poll::Ready(Ok(()) | Err(PumpError::Sink(_))) | Poll::Pending => {}
+        }
+    }
+    while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+        flow.down.interim(interim);
+    }
+    if let Poll::Ready(result) = Pin::new(response).poll(cx) {
+        return Poll::Ready(result.map_err(|error| {
+            let retriable = unprocessed(&error) || connection_failure(flow, &error);
+            (broken(&error), retriable)
+        }));
+    }
+    if let Poll::Ready(reason) = flow.down.poll_gone(cx) {
+        return Poll::Ready(Err((Failure::Gone(reason), false)));
+    }
+    flow.timer
+        .poll(cx)
+        .map(|()| Err((timed_out(flow.route), false)))
+}
+
+/// Whether the route's policy lets a request whose connection broke be sent again.
+fn connection_failure<D>(flow: &Flow<'_, D>, error: &h2::Error) -> bool {
+    flow.idempotent && flow.route.retry.on_connection_failure && !error.is_reset()
+}
+
+fn broken(error: &h2::Error) -> Failure {
+    match error.reason() {
+        Some(reason) if error.is_reset() => Failure::Reset(reason),
+        _ => Failure::Broken(error.to_string()),
+    }
+}
+
+async fn http1<D: Downstream>(
+    flow: &mut Flow<'_, D>,
+    mut lease: Http1Lease,
+    out: &mut Outgoing,
+) -> Attempt {
+    let request = std::mem::take(&mut out.request);
+    let body = std::mem::replace(&mut out.body, Body::Empty);
+    let empty = body.is_end();
+    let request = http1_request(flow, request, body);
+    let outcome = {
+        let mut send = pin!(lease.send(request));
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(result) = send.as_mut().poll(cx) {
+                return Poll::Ready(result.map_err(|error| {
+                    let unsent = error.is_canceled();
+                    let again =
+                        unsent || (flow.idempotent && flow.route.retry.on_connection_failure);
+                    (http1_failure(&error, flow.route.max_body), empty && again)
+                }));
+            }
+            if let Poll::Ready(reason) = flow.down.poll_gone(cx) {
+                return Poll::Ready(Err((Failure::Gone(reason), false)));
+            }
+            flow.timer
+                .poll(cx)
+                .map(|()| Err((timed_out(flow.route), false)))
+        })
+        .await
+    };
+    match outcome {
+        Ok(response) => Attempt::Answered(Box::new(Sent {
+            response: response.map(Source::H1),
+            upload: None,
+            lease: Lease::Http1(lease),
+        })),
+        Err((failure, true)) => Attempt::Again(Body::Empty, failure),
+        Err((failure, false)) => Attempt::Failed(failure),
+    }
+}
+
+/// HTTP/1.1 has the host in a header and the path alone in its first line.
+fn http1_request<D>(
+    flow: &Flow<'_, D>,
+    request: Request<()>,
+    body: Body,
+) -> Request<crate::upstream::Http1Body> {
+    let (mut head, ()) = request.into_parts();
+    if let Some(authority) = head.uri.authority()
+        && let Ok(host) = http::HeaderValue::from_str(authority.as_str())
+    {
+        head.headers.insert(http::header::HOST, host);
+    }
+    if let Some(path) = head.uri.path_and_query() {
+        head.uri = http::Uri::from(path.clone());
+    }
+    headers::join_cookies(&mut head.headers);
+    head.version = Version::HTTP_11;
+    let limit = flow.route.max_body.unwrap_or(u64::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let body: crate::upstream::Http1Body = match body.is_end() {
+        true => Box::pin(http_body_util::Empty::<Bytes>::new().map_err_never()),
+        false => Box::pin(Limited::new(body, limit)),
+    };
+    Request::from_parts(head, body)
+}
+
+/// An empty body's error type, made the pool's.
+trait NeverFails: Sized {
+    fn map_err_never(
+        self,
+    ) -> http_body_util::combinators::MapErr<
+        Self,
+        fn(std::convert::Infallible) -> Box<dyn std::error::Error + Send + Sync>,
+    >;
+}
+
+impl NeverFails for http_body_util::Empty<Bytes> {
+    fn map_err_never(
+        self,
+    ) -> http_body_util::combinators::MapErr<
+        Self,
+        fn(std::convert::Infallible) -> Box<dyn std::error::Error + Send + Sync>,
+    > {
+        http_body_util::BodyExt::map_err(self, |never| match never {})
+    }
+}
+
+fn http1_failure(error: &hyper::Error, limit: Option<u64>) -> Failure {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.is::<LengthLimitError>() {
+            return Failure::TooLarge(limit.unwrap_or(0));
+        }
+        if let Some(BodyError::Reset(reason)) = cause.downcast_ref() {
+            return Failure::Gone(*reason);
+        }
+        source = cause.source();
+    }
+    match error.is_user() {
+        true => Failure::RequestBody,
+        false => Failure::Broken(error.to_string()),
+    }
+}

@@ -1,0 +1,256 @@
+//! Which headers cross the gateway, and which it adds.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Uri, response};
+
+use super::{Failure, Forwarding, Peer, ProxyParams};
+use crate::route::RouteParams;
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+
+/// Removes what is meant for one connection alone (RFC 9110 7.6.1). `te: trailers`
+/// crosses, because gRPC asks for it.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            // `Connection: te` is how HTTP/1.1 says `te: trailers`.
+            .filter(|name| *name != TE)
+            .collect();
+        headers.remove(CONNECTION);
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &TRANSFER_ENCODING, &UPGRADE] {
+        headers.remove(name);
+    }
+    if headers.contains_key(TE) {
+        let trailers = headers.get_all(TE).iter().any(|value| {
+            value.as_bytes().split(|b| *b == b',').any(|coding| {
+                coding
+                    .trim_ascii()
+                    .get(..8)
+                    .is_some_and(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+            })
+        });
+        headers.remove(TE);
+        if trailers {
+            headers.insert(TE, TRAILERS.clone());
+        }
+    }
+}
+
+/// Makes the request's head the one the backend gets.
+pub fn prepare(
+    head: &mut Request<()>,
+    params: &ProxyParams,
+    route: &RouteParams,
+    peer: &Peer,
+) -> Result<(), Failure> {
+    let authority = take_authority(head)?;
+    let old = head.version() < http::Version::HTTP_2;
+    let headers = head.headers_mut();
+    remove_hop_by_hop(headers);
+    if old {
+        // The gateway answers 100 to HTTP/1.1 clients itself.
+        headers.remove(EXPECT);
+    }
+    forwarding(headers, params, peer, authority.as_ref());
+    if !(params.trust_request_id && headers.contains_key(&X_REQUEST_ID)) {
+        headers.insert(&X_REQUEST_ID, request_id());
+    }
+    if let Some(name) = &params.identity_header {
+        headers.remove(name);
+        if let Some(identity) = &peer.identity {
+            headers.insert(name, identity.clone());
+        }
+    }
+    route.request_headers.apply(headers);
+    let path = match route.rewritten(head.uri().path(), head.uri().query()) {
+        Some(path) => {
+            Some(PathAndQuery::try_from(path).map_err(|_| Failure::BadRequest("bad path"))?)
+        }
+        None => head.uri().path_and_query().cloned(),
+    };
+    let mut uri = http::uri::Parts::default();
+    uri.scheme = Some(Scheme::HTTP);
+    uri.authority = Some(authority.ok_or(Failure::BadRequest("the request names no host"))?);
+    uri.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));
+    *head.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::BadRequest("bad URI"))?;
+    Ok(())
+}
+
+/// The host asked for, from the URI or the Host header; both must agree
+/// (RFC 9112 3.2, RFC 9113 8.3.1). Host is removed: HTTP/2 has `:authority`.
+fn take_authority(head: &mut Request<()>) -> Result<Option<Authority>, Failure> {
+    let mut hosts = head.headers().get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Failure::BadRequest("more than one Host header"));
+    }
+    let Some(host) = host else {
+        return Ok(head.uri().authority().cloned());
+    };
+    let named =
+        Authority::try_from(host.as_bytes()).map_err(|_| Failure::BadRequest("bad Host header"))?;
+    if named.as_str().contains('@') {
+        return Err(Failure::BadRequest("bad Host header"));
+    }
+    if let Some(authority) = head.uri().authority()
+        && *authority != named
+    {
+        return Err(Failure::BadRequest(
+            "Host differs from the request's target",
+        ));
+    }
+    head.headers_mut().remove(HOST);
+    Ok(Some(named))
+}
+
+fn forwarding(
+    headers: &mut HeaderMap,
+    params: &ProxyParams,
+    peer: &Peer,
+    authority: Option<&Authority>,
+) {
+    let proto = HeaderValue::from_static(if peer.secure { "https" } else { "http" });
+    let host = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let replace = params.x_forwarded != Forwarding::Append;
+    if replace {
+        headers.remove(&X_FORWARDED_FOR);
+        headers.remove(&X_FORWARDED_PROTO);
+        headers.remove(&X_FORWARDED_HOST);
+    }
+    if params.x_forwarded != Forwarding::Off {
+        append(headers, &X_FORWARDED_FOR, peer.forwarded_for.clone());
+        if !headers.contains_key(&X_FORWARDED_PROTO) {
+            headers.insert(&X_FORWARDED_PROTO, proto);
+        }
+        if let Some(host) = host
+            && !headers.contains_key(&X_FORWARDED_HOST)
+        {
+            headers.insert(&X_FORWARDED_HOST, host);
+        }
+    }
+    if params.forwarded != Forwarding::Append {
+        headers.remove(FORWARDED);
+    }
+    if params.forwarded != Forwarding::Off
+        && let Ok(element) = HeaderValue::try_from(forwarded_element(peer, authority))
+    {
+        append(headers, &FORWARDED, element);
+    }
+}
+
+/// One element of the Forwarded header (RFC 7239 4).
+fn forwarded_element(peer: &Peer, authority: Option<&Authority>) -> String {
+    let node = match peer.address.ip() {
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+        std::net::IpAddr::V6(ip) => format!("\"[{ip}]\""),
+    };
+    let proto = if peer.secure { "https" } else { "http" };
+    match authority {
+        Some(host) => format!("for={node};host=\"{host}\";proto={proto}"),
+        None => format!("for={node};proto={proto}"),
+    }
+}
+
+/// Adds to a comma-separated list, in one header line.
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    if !headers.contains_key(name) {
+        headers.insert(name, value);
+        return;
+    }
+    let mut list: Vec<u8> = Vec::new();
+    for earlier in headers.get_all(name) {
+        list.extend_from_slice(earlier.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(value.as_bytes());
+    if let Ok(list) = HeaderValue::from_bytes(&list) {
+        headers.insert(name, list);
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn request_id() -> HeaderValue {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let random = fastrand::u128(..).to_be_bytes();
+    let mut text = [0; 32];
+    for (i, byte) in random.iter().enumerate() {
+        text[2 * i] = HEX[usize::from(byte >> 4)];
+        text[2 * i + 1] = HEX[usize::from(byte & 15)];
+    }
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+/// HTTP/2 may split cookies into several fields; HTTP/1.1 wants one (RFC 9113
+/// 8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// Makes the response's head the one the client gets.
+pub fn finish(head: &mut response::Parts, route: &RouteParams) {
+    remove_hop_by_hop(&mut head.headers);
+    head.headers.remove(TE);
+    if !route.response_headers.is_empty() {
+        route.response_headers.apply(&mut head.headers);
+    }
+}
+
+/// The body's length as the head says it.
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// `grpc-timeout` (grpc/doc/PROTOCOL-HTTP2.md): at most eight digits and a unit.
+pub fn grpc_timeout(headers: &HeaderMap) -> Option<std::time::Duration> {
+    use std::time::Duration;
+    let value = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+/// Asks the next hop for `protocol`, or tells the client that it is spoken now.
+pub fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
