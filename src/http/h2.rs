@@ -1,0 +1,311 @@
+//! A client's HTTP/2 connection (RFC 9113).
+//!
+//! ```text
+//! Preface ─→ Open ─drain, idle, request limit→ Closing ─last stream→ end
+//!             │                                  │
+//!             └─ silent peer, cut ───────────────┴─→ end at once
+//! ```
+//!
+//! One task drives the connection and spawns one per stream; both stay on the
+//! worker. While Closing, streams that the client had begun are still served: the
+//! first GOAWAY allows all, the second follows when the client has seen it.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Ping, PingPong, Reason, RecvStream};
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+use super::turn::Turn;
+use super::{HttpParams, Service};
+use crate::drain::Watch;
+use crate::proxy::{Body, Downstream, Outgoing, Peer, Pump};
+
+/// Streams reset by the gateway whose late frames are still recognised.
+const RESETS_REMEMBERED: usize = 256;
+
+pub async fn serve<IO>(service: Rc<Service>, io: IO, peer: Rc<Peer>, drain: Watch)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let params = &service.params;
+    let io = Turn::new(io);
+    let handshake = builder(params).handshake::<_, Bytes>(io.clone());
+    let connection = match tokio::time::timeout(params.header_timeout, handshake).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return tracing::debug!(%error, "no HTTP/2 preface"),
+        Err(_) => return tracing::debug!("no HTTP/2 preface in time"),
+    };
+    if let Err(error) = Driver::new(service, connection, io, peer, drain).await {
+        tracing::debug!(%error, "HTTP/2 connection ended");
+    }
+}
+
+fn builder(params: &HttpParams) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(params.max_concurrent_streams)
+        .initial_window_size(params.stream_window)
+        .initial_connection_window_size(params.connection_window)
+        .max_frame_size(params.max_frame_size)
+        .max_header_list_size(params.max_header_list_size)
+        .max_send_buffer_size(params.max_send_buffer)
+        // Late frames of streams the gateway has reset are the network's doing, not
+        // an attack; h2 would end the connection after 1024 of them in all.
+        .max_local_error_reset_streams(None)
+        .max_concurrent_reset_streams(RESETS_REMEMBERED);
+    builder
+}
+
+/// Drives the connection until its end.
+struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
+    service: Rc<Service>,
+    connection: Connection<Turn<IO>, Bytes>,
+    io: Turn<IO>,
+    peer: Rc<Peer>,
+    /// Boxed once: the same future waits as long as the connection lives.
+    draining: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    cut: Pin<Box<dyn Future<Output = ()>>>,
+    streams: Rc<Cell<usize>>,
+    requests: u64,
+    closing: bool,
+    upkeep: Upkeep,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    fn new(
+        service: Rc<Service>,
+        mut connection: Connection<Turn<IO>, Bytes>,
+        io: Turn<IO>,
+        peer: Rc<Peer>,
+        drain: Watch,
+    ) -> Self {
+        let upkeep = Upkeep::new(&service.params, connection.ping_pong());
+        let (mut draining, mut cut) = (drain.clone(), drain);
+        Driver {
+            service,
+            connection,
+            io,
+            peer,
+            draining: Some(Box::pin(async move { draining.draining().await })),
+            cut: Box::pin(async move { cut.cut().await }),
+            streams: Rc::default(),
+            requests: 0,
+            closing: false,
+            upkeep,
+        }
+    }
+
+    fn start(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+        self.requests += 1;
+        let limit = self.service.params.max_requests_per_connection;
+        if limit > 0 && self.requests >= limit {
+            self.close();
+        }
+        let guard = StreamGuard::new(&self.streams);
+        let (service, peer) = (self.service.clone(), self.peer.clone());
+        tokio::task::spawn_local(async move {
+            let _guard = guard;
+            stream(&service, &peer, request, respond).await;
+        });
+    }
+
+    fn close(&mut self) {
+        if !self.closing {
+            self.closing = true;
+            self.connection.graceful_shutdown();
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Driver<IO> {
+    type Output = Result<(), Box<dyn std::error::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        // Once draining is seen its future is spent.
+        if let Some(draining) = &mut this.draining
+            && draining.as_mut().poll(cx).is_ready()
+        {
+            this.draining = None;
+            this.close();
+        }
+        // The deadline has passed: what is open is lost.
+        if this.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        match this.upkeep.poll(cx, this.streams.get() > 0, this.requests) {
+            Poll::Ready(Verdict::Idle) => this.close(),
+            Poll::Ready(Verdict::Silent) => {
+                this.connection.abrupt_shutdown(Reason::NO_ERROR);
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Pending => {}
+        }
+        // Last, so that GOAWAY frames made above are written by this same poll.
+        loop {
+            match this.connection.poll_accept(cx) {
+                Poll::Ready(Some(accepted)) => {
+                    let (request, respond) = accepted?;
+                    this.start(request, respond);
+                }
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => break,
+            }
+        }
+        match this.io.poll_end(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+enum Verdict {
+    Idle,
+    Silent,
+}
+
+/// Idle timeout and PING keep-alive on one timer, set again when it fires early.
+struct Upkeep {
+    idle_timeout: Duration,
+    ping: Option<(PingPong, Duration, Duration)>,
+    /// Of the PING on its way.
+    answer_by: Option<Instant>,
+    next_ping: Option<Instant>,
+    idle_since: Instant,
+    seen_requests: u64,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Upkeep {
+    fn new(params: &HttpParams, ping_pong: Option<PingPong>) -> Self {
+        let now = Instant::now();
+        let ping = params
+            .ping_keepalive
+            .zip(ping_pong)
+            .map(|((interval, timeout), pong)| (pong, interval, timeout));
+        let mut upkeep = Upkeep {
+            idle_timeout: params.idle_timeout,
+            next_ping: ping.as_ref().map(|(_, interval, _)| now + *interval),
+            ping,
+            answer_by: None,
+            idle_since: now,
+            seen_requests: 0,
+            sleep: Box::pin(tokio::time::sleep_until(now)),
+        };
+        let first = upkeep.next();
+        upkeep.sleep.as_mut().reset(first);
+        upkeep
+    }
+
+    fn next(&self) -> Instant {
+        let mut next = self.idle_since + self.idle_timeout;
+        for at in [self.next_ping, self.answer_by].into_iter().flatten() {
+            next = next.min(at);
+        }
+        next
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, busy: bool, requests: u64) -> Poll<Verdict> {
+        if let Some((pong, interval, _)) = &mut self.ping
+            && self.answer_by.is_some()
+            && pong.poll_pong(cx).is_ready()
+        {
+            self.answer_by = None;
+            self.next_ping = Some(Instant::now() + *interval);
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if busy || requests != self.seen_requests {
+                self.seen_requests = requests;
+                self.idle_since = now;
+            }
+            if self.idle_since + self.idle_timeout <= now {
+                // Asked once; the connection then ends by itself.
+                self.idle_since = now;
+                let next = self.next();
+                self.sleep.as_mut().reset(next);
+                return Poll::Ready(Verdict::Idle);
+            }
+            if self.answer_by.is_some_and(|by| by <= now) {
+                return Poll::Ready(Verdict::Silent);
+            }
+            if self.next_ping.is_some_and(|at| at <= now)
+                && let Some((pong, interval, timeout)) = &mut self.ping
+            {
+                self.next_ping = Some(now + *interval);
+                if self.answer_by.is_none() && pong.send_ping(Ping::opaque()).is_ok() {
+                    self.answer_by = Some(now + *timeout);
+                    self.next_ping = None;
+                    let _ = pong.poll_pong(cx);
+                }
+            }
+            let next = self.next();
+            self.sleep.as_mut().reset(next);
+        }
+        Poll::Pending
+    }
+}
+
+/// Counts a stream for as long as it lives.
+struct StreamGuard(Rc<Cell<usize>>);
+
+impl StreamGuard {
+    fn new(streams: &Rc<Cell<usize>>) -> Self {
+        streams.set(streams.get() + 1);
+        StreamGuard(streams.clone())
+    }
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+struct Client(SendResponse<Bytes>);
+
+impl Downstream for Client {
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        self.0
+            .poll_reset(cx)
+            .map(|reason| reason.unwrap_or(Reason::CANCEL))
+    }
+
+    fn interim(&mut self, head: Response<()>) {
+        // A client that is gone is noticed by what comes next.
+        let _ = self.0.send_informational(head);
+    }
+}
+
+async fn stream(
+    service: &Service,
+    peer: &Peer,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
+    let mut client = Client(respond);
+    let mut out = Outgoing::new(request.map(Body::h2));
+    if let Ok(response) = service.proxy.forward(&mut out, peer, &mut client).await {
+        let (head, body) = response.into_parts();
+        let end = body.is_end();
+        let head = Response::from_parts(head, ());
+        match client.0.send_response(head, end) {
+            Ok(stream) if !end => {
+                let mut pump = Pump::new(body, stream);
+                // Either way both sides have been told.
+                let _ = std::future::poll_fn(|cx| pump.poll(cx)).await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "response not sent"),
+        }
+    }
+}
