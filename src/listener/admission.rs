@@ -1,0 +1,131 @@
+//! Who may come in: connections and handshakes, counted per worker.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+pub struct Admission {
+    max_connections: usize,
+    max_handshakes: usize,
+    max_handshakes_per_client: usize,
+    connections: Cell<usize>,
+    handshakes: Cell<usize>,
+    /// Handshakes in progress of each client address; empty ones are removed.
+    clients: RefCell<HashMap<IpAddr, usize>>,
+    freed: Notify,
+}
+
+impl Admission {
+    pub fn new(
+        max_connections: usize,
+        max_handshakes: usize,
+        max_handshakes_per_client: usize,
+    ) -> Rc<Self> {
+        Rc::new(Admission {
+            max_connections,
+            max_handshakes,
+            max_handshakes_per_client,
+            connections: Cell::new(0),
+            handshakes: Cell::new(0),
+            clients: RefCell::default(),
+            freed: Notify::new(),
+        })
+    }
+
+    /// Why the next connection may not come in now, if so.
+    pub fn full(&self) -> Option<&'static str> {
+        if self.connections.get() >= self.max_connections {
+            return Some("max_connections");
+        }
+        (self.handshakes.get() >= self.max_handshakes).then_some("max_handshakes")
+    }
+
+    /// Returns when a connection or handshake has ended.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// Counts a connection and its handshake.
+    pub fn connection(self: &Rc<Self>) -> (ConnectionSlot, HandshakeSlot) {
+        self.connections.set(self.connections.get() + 1);
+        self.handshakes.set(self.handshakes.get() + 1);
+        (
+            ConnectionSlot(self.clone()),
+            HandshakeSlot(self.clone(), None),
+        )
+    }
+}
+
+/// A connection, until dropped.
+pub struct ConnectionSlot(Rc<Admission>);
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+        self.0.freed.notify_one();
+    }
+}
+
+/// A handshake, until dropped.
+pub struct HandshakeSlot(Rc<Admission>, Option<IpAddr>);
+
+impl HandshakeSlot {
+    /// Counts the handshake for its client; false if that client has too many.
+    #[must_use]
+    pub fn claim(&mut self, client: IpAddr) -> bool {
+        let mut clients = self.0.clients.borrow_mut();
+        let count = clients.entry(client).or_default();
+        if *count >= self.0.max_handshakes_per_client {
+            return false;
+        }
+        *count += 1;
+        self.1 = Some(client);
+        true
+    }
+}
+
+impl Drop for HandshakeSlot {
+    fn drop(&mut self) {
+        let admission = &self.0;
+        admission.handshakes.set(admission.handshakes.get() - 1);
+        if let Some(client) = self.1
+            && let std::collections::hash_map::Entry::Occupied(mut count) =
+                admission.clients.borrow_mut().entry(client)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        admission.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_hold_and_slots_come_back() {
+        let admission = Admission::new(3, 2, 1);
+        let (a, mut b): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let (connection, mut handshake) = admission.connection();
+        assert!(handshake.claim(a));
+        let (_connection2, mut handshake2) = admission.connection();
+        assert!(!handshake2.claim(a));
+        assert!(handshake2.claim(b));
+        assert_eq!(admission.full(), Some("max_handshakes"));
+        drop((handshake, handshake2));
+        assert_eq!(admission.full(), None);
+        assert!(admission.clients.borrow().is_empty());
+        b = a;
+        let (_connection3, mut handshake3) = admission.connection();
+        assert!(handshake3.claim(b));
+        assert_eq!(admission.full(), Some("max_connections"));
+        drop(connection);
+        assert_eq!(admission.full(), None);
+    }
+}

@@ -1,0 +1,46 @@
+//! Listening sockets.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use super::ListenerParams;
+
+/// Binds `address`; several sockets share it and the kernel spreads connections over
+/// them (SO_REUSEPORT, socket(7)). Options set here are inherited by what is
+/// accepted.
+pub fn bind(params: &ListenerParams, address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    if let SocketAddr::V6(address) = address {
+        // `[::]` serves IPv4 as well, whatever the system's default.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.bind(&address.into())?;
+    let options = SockRef::from(&socket);
+    options.set_tcp_nodelay(true)?;
+    if let Some(time) = params.tcp_keepalive {
+        options.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
+    }
+    socket.listen(i32::try_from(params.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// Whether nobody else listens on `address`: without SO_REUSEPORT, so that another
+/// process's socket shows.
+pub fn check_free(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
