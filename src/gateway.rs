@@ -1,1 +1,314 @@
 //! The composition root: parameters in, running workers out.
+//!
+//! ```text
+//! start: limits → sockets → endpoints → workers ready → admin → ready
+//! end:   not ready → grace → drain → (all done │ timeout → cut) → exit code
+//! ```
+//!
+//! Runs on the control thread, which never touches a connection.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::admin::{self, AdminState, Readiness};
+use crate::config::{DrainParams, GatewayParams};
+use crate::drain::{self, Signal};
+use crate::listener::{self, ListenerParams};
+use crate::telemetry::{self, AccessWriter, ClusterMetrics, Metrics, set_total};
+use crate::tls::TicketKeys;
+use crate::upstream::{ClusterStats, Endpoints, Stat, TlsConnector};
+use crate::worker::{self, ClusterSpec, WorkerError, WorkerSpec};
+
+/// After the cut, for connections to notice.
+const CUT_GRACE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("listener {name}: cannot listen on {address}: {source}")]
+    Bind {
+        name: String,
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("admin: cannot listen on {address}: {source}")]
+    Admin {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("access log: {0}")]
+    AccessLog(std::io::Error),
+    #[error("cluster {name}: {source}")]
+    Cluster {
+        name: String,
+        source: openssl::error::ErrorStack,
+    },
+    #[error("worker {index}: {source}")]
+    Worker { index: usize, source: WorkerError },
+    #[error("{0}")]
+    Tls(#[from] crate::tls::TlsError),
+}
+
+/// How the gateway ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every stream finished.
+    Drained,
+    /// The drain's timeout passed with streams still open.
+    Cut,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    signal: Signal,
+    readiness: Readiness,
+    drain: DrainParams,
+    access: Option<AccessWriter>,
+    /// What each listener is bound to, in the configuration's order.
+    pub addresses: Vec<SocketAddr>,
+    pub admin: Option<SocketAddr>,
+}
+
+impl Gateway {
+    /// Starts everything; to be called on the control thread's runtime.
+    pub async fn start(params: GatewayParams) -> Result<Gateway, StartError> {
+        raise_descriptor_limit();
+        let metrics = Metrics::new(openssl::version::version());
+        metrics.set_workers(params.workers);
+        limits(&metrics, &params);
+        let access = telemetry::access::start(&params.log, metrics.access_dropped())
+            .map_err(StartError::AccessLog)?;
+        let (sink, writer) = access.unzip();
+        let sockets = bind(&params)?;
+        let addresses = sockets
+            .iter()
+            .filter_map(|(_, sockets)| sockets.first()?.local_addr().ok())
+            .collect();
+        let clusters = clusters(&params)?;
+        let (signal, watch) = drain::channel();
+        let readiness = Readiness::default();
+        let admin = admin(&params, &metrics, &readiness, &clusters).await?;
+        let base = WorkerSpec {
+            index: 0,
+            workers: params.workers,
+            listeners: Vec::new(),
+            clusters,
+            ticket_keys: TicketKeys::generate()?,
+            metrics,
+            access: sink,
+            drain: watch,
+        };
+        start_workers(&base, sockets)?;
+        readiness.set(true);
+        Ok(Gateway {
+            signal,
+            readiness,
+            drain: params.drain,
+            access: writer,
+            addresses,
+            admin,
+        })
+    }
+
+    /// Serves until `stop` is ready, then drains. A second `again` cuts at once.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        again: impl Future<Output = ()>,
+    ) -> Ended {
+        stop.await;
+        tracing::info!("draining");
+        self.readiness.set(false);
+        let ended = tokio::select! {
+            biased;
+            // Asked twice: no more patience.
+            () = again => false,
+            // The orderly end.
+            ended = self.finish() => ended,
+        };
+        if !ended {
+            self.signal.cut();
+            self.signal.finished(CUT_GRACE).await;
+        }
+        if let Some(access) = &self.access {
+            access.finish();
+        }
+        match ended {
+            true => Ended::Drained,
+            false => Ended::Cut,
+        }
+    }
+
+    async fn finish(&self) -> bool {
+        tokio::time::sleep(self.drain.grace).await;
+        self.signal.drain();
+        self.signal.finished(self.drain.timeout).await
+    }
+}
+
+type Sockets = Vec<(Arc<ListenerParams>, Vec<TcpListener>)>;
+
+/// One socket per listener and worker, bound before any worker starts so that a
+/// taken address is told at once. Port 0 becomes the same free port for all.
+fn bind(params: &GatewayParams) -> Result<Sockets, StartError> {
+    let mut all = Vec::new();
+    for params_of in &params.listeners {
+        let failed = |source| StartError::Bind {
+            name: params_of.name.clone(),
+            address: params_of.address,
+            source,
+        };
+        let mut address = params_of.address;
+        if address.port() != 0 {
+            listener::check_free(address).map_err(failed)?;
+        }
+        let mut sockets = Vec::new();
+        for _ in 0..params.workers {
+            let socket = listener::bind(params_of, address).map_err(failed)?;
+            address = socket.local_addr().map_err(failed)?;
+            sockets.push(socket);
+        }
+        all.push((Arc::new(params_of.clone()), sockets));
+    }
+    Ok(all)
+}
+
+fn clusters(params: &GatewayParams) -> Result<Vec<ClusterSpec>, StartError> {
+    let handle = tokio::runtime::Handle::current();
+    params
+        .clusters
+        .iter()
+        .map(|cluster| {
+            let failed = |source| StartError::Cluster {
+                name: cluster.name.clone(),
+                source,
+            };
+            let tls = match &cluster.tls {
+                Some(tls) => Some(TlsConnector::new(tls, cluster.protocol).map_err(failed)?),
+                None => None,
+            };
+            Ok(ClusterSpec {
+                params: Arc::new(cluster.clone()),
+                endpoints: Endpoints::spawn(cluster, &params.dns, &handle),
+                tls,
+            })
+        })
+        .collect()
+}
+
+fn start_workers(base: &WorkerSpec, mut sockets: Sockets) -> Result<(), StartError> {
+    for index in 0..base.workers {
+        let listeners = sockets
+            .iter_mut()
+            .filter_map(|(params, sockets)| Some((params.clone(), sockets.pop()?)))
+            .collect();
+        let spec = WorkerSpec {
+            index,
+            workers: base.workers,
+            listeners,
+            clusters: base.clusters.clone(),
+            ticket_keys: base.ticket_keys.clone(),
+            metrics: base.metrics.clone(),
+            access: base.access.clone(),
+            drain: base.drain.clone(),
+        };
+        worker::spawn(spec).map_err(|source| StartError::Worker { index, source })?;
+    }
+    Ok(())
+}
+
+async fn admin(
+    params: &GatewayParams,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+    clusters: &[ClusterSpec],
+) -> Result<Option<SocketAddr>, StartError> {
+    let Some(admin) = &params.admin else {
+        return Ok(None);
+    };
+    let failed = |source| StartError::Admin {
+        address: admin.address,
+        source,
+    };
+    let socket = tokio::net::TcpListener::bind(admin.address)
+        .await
+        .map_err(failed)?;
+    let address = socket.local_addr().map_err(failed)?;
+    let shard = metrics.shard();
+    let refresh = clusters.iter().map(|cluster| {
+        let metrics = shard.cluster(&cluster.params.name);
+        let stats = cluster.endpoints.stats().clone();
+        Box::new(move || copy_stats(&metrics, &stats)) as Box<dyn Fn() + Send + Sync>
+    });
+    let state = AdminState {
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+        refresh: refresh.collect(),
+    };
+    tokio::spawn(admin::serve(socket, state));
+    Ok(Some(address))
+}
+
+/// Every configured limit, beside what it limits.
+fn limits(metrics: &Metrics, params: &GatewayParams) {
+    for listener in &params.listeners {
+        let set = |limit, value: usize| {
+            metrics.set_limit("listener", &listener.name, limit, value as u64);
+        };
+        set("max_connections", listener.max_connections);
+        set("max_handshakes", listener.max_handshakes);
+        set(
+            "max_handshakes_per_client",
+            listener.max_handshakes_per_client,
+        );
+        set(
+            "max_concurrent_streams",
+            listener.http.max_concurrent_streams as usize,
+        );
+        set("backlog", listener.backlog as usize);
+    }
+    for cluster in &params.clusters {
+        let set = |limit, value: usize| {
+            metrics.set_limit("cluster", &cluster.name, limit, value as u64);
+        };
+        set("max_connections", cluster.pool.max_connections);
+        set(
+            "max_concurrent_streams",
+            cluster.pool.max_concurrent_streams,
+        );
+        set("max_pending_requests", cluster.pool.max_pending_requests);
+    }
+}
+
+/// A connection costs a descriptor on each side; the soft limit is often 1024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+}
+
+/// Brings a cluster's counters up to date before a scrape.
+fn copy_stats(metrics: &ClusterMetrics, stats: &ClusterStats) {
+    let now = stats.snapshot();
+    let gauge = |stat| i64::try_from(now.get(stat)).unwrap_or(i64::MAX);
+    set_total(&metrics.connections, now.get(Stat::ConnectionsOpened));
+    metrics.connections_active.set(gauge(Stat::ConnectionsOpen));
+    let failures = now.get(Stat::ConnectFailures) + now.get(Stat::ConnectTimeouts);
+    set_total(&metrics.connect_failures, failures);
+    set_total(&metrics.requests, now.get(Stat::Requests));
+    metrics.streams_active.set(gauge(Stat::StreamsActive));
+    metrics.pending.set(gauge(Stat::Pending));
+    set_total(&metrics.pending_overflows, now.get(Stat::PendingRejected));
+    set_total(&metrics.pending_timeouts, now.get(Stat::PendingTimeouts));
+    set_total(&metrics.goaways, now.get(Stat::GoAwaysReceived));
+    metrics.endpoints.set(gauge(Stat::Endpoints));
+    set_total(&metrics.dns_successes, now.get(Stat::DnsResolutions));
+    set_total(&metrics.dns_failures, now.get(Stat::DnsFailures));
+}

@@ -6,3 +6,6 @@ pub mod certificate;
 pub mod hints;
 mod inference;
 mod openai;
+mod run;
+
+pub use run::run;

@@ -1,0 +1,72 @@
+//! `run`: the gateway until a signal ends it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{self, GatewayParams};
+use crate::error::exit;
+use crate::gateway::{Ended, Gateway};
+use crate::{rt, telemetry};
+
+pub fn run(file: &Path) -> ExitCode {
+    let loaded = match config::load(file, &|name| std::env::var(name).ok()) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            eprint!("{problems}");
+            return ExitCode::from(exit::CONFIG);
+        }
+    };
+    telemetry::init(&loaded.params.log);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    serve(loaded.params, |gateway| {
+        tracing::info!(listeners = ?gateway.addresses, admin = ?gateway.admin, "serving");
+    })
+}
+
+/// Runs the gateway until SIGTERM or SIGINT and its drain; `started` is told when it
+/// serves.
+pub fn serve(params: GatewayParams, started: impl FnOnce(&Gateway)) -> ExitCode {
+    let runtime = match rt::local_runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::from(exit::OS);
+        }
+    };
+    runtime.block_on(async {
+        let (Ok(mut term), Ok(mut int)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
+            eprintln!("cannot listen for signals");
+            return ExitCode::from(exit::OS);
+        };
+        let gateway = match Gateway::start(params).await {
+            Ok(gateway) => gateway,
+            Err(error) => {
+                eprintln!("cannot start: {error}");
+                return ExitCode::from(exit::OS);
+            }
+        };
+        started(&gateway);
+        either(&mut term, &mut int).await;
+        let again = either(&mut term, &mut int);
+        match gateway.run(std::future::ready(()), again).await {
+            Ended::Drained => ExitCode::from(exit::OK),
+            Ended::Cut => ExitCode::from(exit::DRAIN_TIMEOUT),
+        }
+    })
+}
+
+async fn either(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        // Orchestrators.
+        _ = term.recv() => {}
+        // People.
+        _ = int.recv() => {}
+    }
+}
