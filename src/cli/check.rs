@@ -58,3 +58,35 @@ fn say(line: std::fmt::Arguments<'_>) -> ExitCode {
         _ => ExitCode::from(exit::OK),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ExitCode can be shown, but not compared.
+    fn shown(code: ExitCode) -> String {
+        format!("{code:?}")
+    }
+
+    #[test]
+    fn exit_codes_tell_good_from_bad() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("gateway.yaml");
+        let good = "listeners: [{ name: a, address: '127.0.0.1:0', routes: [{ cluster: b }] }]\n\
+                    clusters: [{ name: b, endpoints: ['127.0.0.1:1'] }]\n";
+        std::fs::write(&file, good).expect("written");
+        assert_eq!(shown(run(&file)), shown(ExitCode::from(exit::OK)));
+        std::fs::write(&file, "workers: 0\n").expect("written");
+        assert_eq!(shown(run(&file)), shown(ExitCode::from(exit::CONFIG)));
+        let none = folder.path().join("none.yaml");
+        assert_eq!(shown(run(&none)), shown(ExitCode::from(exit::CONFIG)));
+    }
+
+    #[test]
+    fn counts_read_well() {
+        assert_eq!(counted(0, 0), "");
+        assert_eq!(counted(1, 0), "1 problem");
+        assert_eq!(counted(2, 1), "2 problems, 1 warning");
+        assert_eq!(counted(0, 3), "3 warnings");
+    }
+}

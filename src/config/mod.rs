@@ -42,7 +42,11 @@ pub struct Loaded {
 /// start at its own folder. `env` looks up the variables of `${NAME}`.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let name = path.display().to_string();
-    let base = path.parent().unwrap_or(Path::new(""));
+    // The folder of `edge.yaml` alone is the working directory.
+    let base = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let what = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => return load_str(&name, &text, base, env),
         Ok(Err(_)) => "is not UTF-8 text".to_owned(),
@@ -110,7 +114,8 @@ fn read(
         Ok(raw) => Some(resolve::config(&At::root(report, &root), raw)),
         // The schema is made from what serde reads, so this is a gap between the two.
         Err(error) => {
-            report.push(root.mark, "", format_args!("can't be read: {error}"), None);
+            let what = format!("can't be read in spite of its schema: {error}");
+            report.push(root.mark, "", what, None);
             None
         }
     }

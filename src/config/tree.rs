@@ -64,6 +64,7 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<Duplicate>), Malformed> {
         duplicate_keys: serde_yaml::DuplicateKeyPolicy::PassThrough,
         // YAML 1.2's booleans: `off` is a word here.
         strict_booleans: true,
+        reject_unsupported_tags: true,
         with_snippet: false,
     };
     let raw: Spanned<RawKind> =

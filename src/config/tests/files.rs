@@ -201,7 +201,7 @@ fn a_file_that_may_not_be_read_says_so() {
     use std::os::unix::fs::PermissionsExt;
     let dir = folder_with(&make(Wanted::default()));
     let key = dir.path().join("a.key");
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o000)).unwrap();
     // root may read anything.
     if std::fs::read(&key).is_err() {
         assert_said_once(

@@ -71,6 +71,10 @@ fn what_is_not_yaml_is_one_problem_with_its_place() {
             "test.yaml:1:12: this is not YAML: unclosed bracket '['",
         ),
         (
+            "a: !foo 1\n",
+            "test.yaml:1:9: this is not YAML: unsupported tag",
+        ),
+        (
             "a: b\n  c: d\n",
             "test.yaml:2:4: this is not YAML: mapping values",
         ),
