@@ -16,6 +16,8 @@ pub mod http1;
 pub mod inference;
 pub mod raw;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;

@@ -79,6 +79,23 @@ impl Client {
         }
     }
 
+    /// In plaintext, straight to a backend.
+    pub async fn direct(address: std::net::SocketAddr) -> Client {
+        let stream = tls::tcp(address).await;
+        let handshake = Builder::new().handshake(stream);
+        let (requests, connection) = in_time("HTTP/2", handshake).await.expect("HTTP/2");
+        Client {
+            requests,
+            ssl: Session {
+                version: String::new(),
+                cipher: String::new(),
+                alpn: Vec::new(),
+                resumed: false,
+            },
+            driver: tokio::spawn(connection),
+        }
+    }
+
     /// Waits until a stream may be opened, and sends the request's head.
     pub async fn send(
         &mut self,
