@@ -23,7 +23,6 @@ mod regenerate {
         "ASYNC_init_thread",
         "ASYNC_is_capable",
         "ASYNC_pause_job",
-        "BIO_number_read",
         "BIO_s_null",
         "ERR_peek_error",
         "SSL_CTX_set_default_read_buffer_len",

@@ -80,7 +80,6 @@ unsafe extern "C" {
     pub fn ASYNC_pause_job() -> ::core::ffi::c_int;
     pub fn ASYNC_get_current_job() -> *mut ASYNC_JOB;
     pub fn ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX;
-    pub fn BIO_number_read(bio: *mut BIO) -> u64;
     pub fn BIO_s_null() -> *const BIO_METHOD;
     pub fn ERR_peek_error() -> ::core::ffi::c_ulong;
     pub fn X509_NAME_print_ex(

@@ -11,7 +11,7 @@ use foreign_types::ForeignTypeRef;
 use openssl::ssl::{Ssl, SslRef};
 
 use crate::error::{self, Stop};
-use crate::{Signal, bindings};
+use crate::{Signal, bindings, socket};
 
 /// An established TLS connection over the socket `S`.
 pub struct Connection<S> {
@@ -65,10 +65,16 @@ impl Session {
         unsafe { bindings::SSL_has_pending(self.ssl.as_ptr()) == 1 }
     }
 
-    /// Bytes taken from the socket so far. `BIO_number_read(3)`.
-    pub fn bytes_read(&self) -> u64 {
-        // SAFETY: the read BIO lives as long as the SSL.
-        unsafe { bindings::BIO_number_read(openssl_sys::SSL_get_rbio(self.ssl.as_ptr())) }
+    /// The socket is readable: the next read may ask it.
+    pub fn socket_readable(&self) {
+        // SAFETY: the read BIO is the one that the handshake began with.
+        unsafe { socket::set_readable(openssl_sys::SSL_get_rbio(self.ssl.as_ptr())) };
+    }
+
+    /// Whether the socket has been emptied since it was last readable.
+    pub fn socket_drained(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { socket::is_drained(openssl_sys::SSL_get_rbio(self.ssl.as_ptr())) }
     }
 
     /// Reads into `buf`, at most the rest of one record. `SSL_read_ex(3)`.

@@ -29,7 +29,7 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContextRef, SslRef};
 
 use crate::error::{self, Failure};
-use crate::{Connection, Signal, bindings};
+use crate::{Connection, Signal, bindings, socket};
 
 static LEAKED: AtomicUsize = AtomicUsize::new(0);
 
@@ -104,11 +104,11 @@ impl<S: AsFd> Handshake<S> {
             _ => None,
         };
         // SAFETY: `ssl` is valid. SSL_set_bio takes over the one reference of the BIO;
-        // BIO_NOCLOSE leaves the descriptor to `socket`, which lives until after `ssl`
-        // or its BIO. The signal outlives the SSL: both are owned, leaked or handed on
+        // the BIO leaves the descriptor to `socket`, which lives until after `ssl` or its
+        // BIO. The signal outlives the SSL: both are owned, leaked or handed on
         // together. The callback has the type that OpenSSL calls.
         unsafe {
-            let bio = openssl_sys::BIO_new_socket(socket.as_fd().as_raw_fd(), 0);
+            let bio = socket::new(socket.as_fd().as_raw_fd());
             if bio.is_null() {
                 return Err(ErrorStack::get());
             }
@@ -149,10 +149,9 @@ impl<S> Handshake<S> {
         self.core.step()
     }
 
-    /// A step to be taken within a readiness check of the socket.
-    pub fn parts(&mut self) -> (impl FnOnce() -> Step, &S) {
-        let Handshake { core, socket } = self;
-        (|| core.step(), socket)
+    /// Both sides at once, to take a step within a readiness check of the socket.
+    pub fn parts(&mut self) -> (Stepper<'_>, &S) {
+        (Stepper(&mut self.core), &self.socket)
     }
 
     /// Whether a job is unfinished: then it must be stepped to its end, not dropped.
@@ -214,6 +213,29 @@ impl<S> Handshake<S> {
             openssl_sys::SSL_set_bio(core.ssl().as_ptr(), dead, dead);
         }
         (Handshake { core, socket: () }, socket)
+    }
+}
+
+/// The TLS side of a [`Handshake`].
+pub struct Stepper<'a>(&'a mut Core);
+
+impl Stepper<'_> {
+    /// As [`Handshake::step`].
+    pub fn step(&mut self) -> Step {
+        self.0.step()
+    }
+
+    /// The socket is readable: the next step may ask it.
+    pub fn socket_readable(&self) {
+        // SAFETY: the read BIO is the one that the handshake began with, or a null BIO,
+        // which has no data. No job is entered.
+        unsafe { socket::set_readable(openssl_sys::SSL_get_rbio(self.0.ssl().as_ptr())) };
+    }
+
+    /// Whether the socket has been emptied since it was last readable.
+    pub fn socket_drained(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { socket::is_drained(openssl_sys::SSL_get_rbio(self.0.ssl().as_ptr())) }
     }
 }
 

@@ -24,8 +24,9 @@ pub fn is_capable() -> bool {
     unsafe { bindings::ASYNC_is_capable() == 1 }
 }
 
-/// Bounds the jobs of the calling thread: at most `max` (0: no bound), `initial` of them
-/// made now. Only a thread's first call counts. `ASYNC_init_thread(3)`.
+/// Bounds the jobs of the calling thread: at most `max` (0: no bound, and none made in
+/// advance), `initial` of them made now. Only a thread's first call counts.
+/// `ASYNC_init_thread(3)`.
 pub fn init_thread(max: usize, initial: usize) -> Result<(), ErrorStack> {
     // A second pool would take the place of the first, whose jobs may be running.
     if INITIALISED.get() {
@@ -33,7 +34,7 @@ pub fn init_thread(max: usize, initial: usize) -> Result<(), ErrorStack> {
     }
     // SAFETY: OpenSSL checks the numbers; the pool belongs to this thread, which frees
     // it when it ends.
-    if unsafe { bindings::ASYNC_init_thread(max, initial) } != 1 {
+    if unsafe { bindings::ASYNC_init_thread(max, initial.min(max)) } != 1 {
         return Err(ErrorStack::get());
     }
     INITIALISED.set(true);

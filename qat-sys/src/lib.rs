@@ -25,6 +25,7 @@ mod error;
 pub mod handshake;
 pub mod job;
 mod signal;
+mod socket;
 
 pub use connection::{Connection, Session};
 pub use error::{Failure, Stop, reason};

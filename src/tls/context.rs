@@ -20,9 +20,8 @@ use super::names::{self, Names};
 use super::params::{Alpn, Certificate, ClientAuth, ClientCa, TlsParams, TlsVersion};
 use super::tickets::TicketKeys;
 
-/// Room for two whole records, so that a read which brings in less than one record is
-/// known to have emptied the socket (see [`super::stream`]).
-pub(super) const READ_BUFFER: usize = 34 * 1024;
+/// Room for two records and more, so that a read of the socket usually empties it.
+const READ_BUFFER: usize = 34 * 1024;
 
 /// Which context serves a name.
 #[derive(Clone, Copy)]

@@ -30,8 +30,8 @@ pub use params::{Alpn, Certificate, ClientAuth, ClientCa, TlsParams, TlsVersion}
 pub use stream::TlsStream;
 pub use tickets::TicketKeys;
 
-/// Bounds the async jobs of the calling worker: at most `max` at once (0: no bound),
-/// `initial` of them made now. Only a thread's first call counts. Fails where OpenSSL
+/// Bounds the async jobs of the calling worker: at most `max` at once (0: no bound,
+/// and none made in advance), `initial` of them made now. Only a thread's first call counts. Fails where OpenSSL
 /// was built without async jobs.
 pub fn init_thread(max: usize, initial: usize) -> Result<(), TlsError> {
     if !qat_sys::job::is_capable() {

@@ -168,14 +168,22 @@ impl Driver {
     /// A step within a readiness check, so that a socket found empty (or full) is
     /// waited for; None if it is known to be so already.
     fn try_step(&mut self, interest: Interest) -> Option<Step> {
-        let (step, tcp) = self.handshake().parts();
+        let (mut stepper, tcp) = self.handshake().parts();
         let mut taken = None;
         // The result is in `taken`; this one only steers the socket's readiness.
-        let _ = tcp.try_io(interest, || match (taken.insert(step()), interest) {
-            (Step::WantRead, Interest::READABLE) | (Step::WantWrite, Interest::WRITABLE) => {
-                Err(io::ErrorKind::WouldBlock.into())
+        let _ = tcp.try_io(interest, || {
+            if interest == Interest::READABLE {
+                stepper.socket_readable();
             }
-            _ => Ok(()),
+            let exhausted = match (taken.insert(stepper.step()), interest) {
+                (step, Interest::WRITABLE) => matches!(step, Step::WantWrite),
+                _ => stepper.socket_drained(),
+            };
+            if exhausted {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
         });
         taken
     }

@@ -22,9 +22,9 @@ impl AsyncRead for TlsStream {
                         return Poll::Ready(end);
                     }
                 }
-                // Its waker is registered, but there may be whole records inside.
+                // Its waker is registered, but there may be records inside.
                 Poll::Pending => {
-                    if this.partial || !this.connection.session().has_pending() {
+                    if !this.connection.session().has_pending() {
                         return Poll::Pending;
                     }
                     let result = this.connection.parts().0.read(buf);

@@ -7,8 +7,8 @@
 //!
 //! Reading: a read of the socket may bring in several records (read-ahead), so that
 //! data can wait inside the SSL while the socket is empty: a read asks the SSL before
-//! it waits. A read that brought in less than one record has emptied the socket, whose
-//! readiness is then cleared without asking it once more.
+//! it waits. The BIO knows when it has emptied the socket, whose readiness is then
+//! cleared without asking it once more.
 //!
 //! Writing: small writes are gathered to one record, which is written when it is full
 //! or flushed. Large ones skip the buffer. Once the SSL has refused bytes it must be
@@ -41,9 +41,6 @@ pub struct TlsStream {
     out: WriteBuffer,
     /// Bytes at the front of `out` that the SSL has refused for now.
     refused: usize,
-    /// The SSL holds the beginning of a record, and no more will come of it before the
-    /// socket is readable.
-    partial: bool,
     read_closed: bool,
     closing: Closing,
     info: TlsInfo,
@@ -64,7 +61,6 @@ impl TlsStream {
             connection,
             out: WriteBuffer::default(),
             refused: 0,
-            partial: false,
             read_closed: false,
             closing: Closing::Open,
             info,
@@ -92,15 +88,12 @@ impl TlsStream {
         let mut result = None;
         // The result is in `result`; this one only steers the socket's readiness.
         let _ = tcp.try_io(interest, || {
-            let before = session.bytes_read();
+            if interest == Interest::READABLE {
+                session.socket_readable();
+            }
             let exhausted = match (result.insert(call(session)), interest) {
-                (Err(Stop::WantWrite), Interest::WRITABLE) => true,
-                (Err(Stop::WantRead), Interest::READABLE) => true,
-                // See the module's comment, and READ_BUFFER.
-                (Ok(_), Interest::READABLE) => {
-                    (1..RECORD as u64).contains(&(session.bytes_read() - before))
-                }
-                _ => false,
+                (result, Interest::WRITABLE) => matches!(result, Err(Stop::WantWrite)),
+                _ => session.socket_drained(),
             };
             if exhausted {
                 Err(io::ErrorKind::WouldBlock.into())
@@ -114,15 +107,8 @@ impl TlsStream {
     /// What a read came to; None if it must be tried again when the socket is ready.
     fn settle_read(&mut self, result: Result<usize, Stop>) -> Option<io::Result<()>> {
         match result {
-            Ok(_) => {
-                self.partial = false;
-                Some(Ok(()))
-            }
-            Err(Stop::WantRead) => {
-                self.partial = true;
-                None
-            }
-            Err(Stop::WantWrite) => None,
+            Ok(_) => Some(Ok(())),
+            Err(Stop::WantRead | Stop::WantWrite) => None,
             Err(Stop::Failed(Failure::CloseNotify | Failure::Eof)) => {
                 self.read_closed = true;
                 Some(Ok(()))
