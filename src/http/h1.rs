@@ -15,12 +15,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 
 use super::{HttpParams, Service, Upgrade, tunnel};
 use crate::drain::Watch;
 use crate::proxy::{Body, BodyError, Downstream, Outgoing, Peer, Tunnel};
+
+/// Longest wait for a client to close after us.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What the connection's task knows of its progress.
 #[derive(Default)]
@@ -58,7 +61,7 @@ where
         progress: progress.clone(),
     });
     let mut connection = builder(&params).serve_connection(io, handler);
-    if !drive(&mut connection, &params, &progress, &drain).await {
+    if drive(&mut connection, &params, &progress, &drain).await == End::Cut {
         return;
     }
     let parts = connection.into_parts();
@@ -68,18 +71,34 @@ where
             tunnel::run(io, parts.read_buf, tunnel, params.idle_timeout, &mut drain).await;
         }
         None => {
-            let _ = tokio::time::timeout(params.header_timeout, io.shutdown()).await;
+            let _ = tokio::time::timeout(LINGER, linger(&mut io)).await;
         }
     }
 }
 
-/// Serves until the connection's orderly end; false if it was cut or failed.
+/// Closes so that the last response arrives: a socket closed with unread data in it
+/// resets the connection, and the reset may overtake the response.
+async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> std::io::Result<()> {
+    io.shutdown().await?;
+    let mut rest = [0; 4096];
+    while io.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+#[derive(PartialEq, Eq)]
+enum End {
+    /// In order, or with an error that the client has been told.
+    Closed,
+    Cut,
+}
+
+/// Serves until the connection's end.
 async fn drive<IO, S>(
     connection: &mut Connection<TokioIo<IO>, S>,
     params: &HttpParams,
     progress: &Progress,
     drain: &Watch,
-) -> bool
+) -> End
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: HttpService<Incoming, ResBody = InFlight, Error = Infallible, Future: Unpin> + Unpin,
@@ -95,10 +114,10 @@ where
             biased;
             // The connection itself first: it is what all else is about.
             result = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-                if let Err(error) = &result {
+                if let Err(error) = result {
                     tracing::debug!(%error, "HTTP/1.1 connection ended");
                 }
-                return result.is_ok();
+                return End::Closed;
             }
             // Tells the client to close after the response at hand.
             () = &mut draining, if !closing => {
@@ -106,12 +125,12 @@ where
                 Pin::new(&mut *connection).graceful_shutdown();
             }
             // The deadline has passed.
-            () = &mut cut => return false,
+            () = &mut cut => return End::Cut,
             // Timeouts need no more than to be noticed within a tick.
             _ = tick.tick() => match progress.verdict(params) {
                 Some(Verdict::Slow) => {
                     tracing::debug!("request head not read in time");
-                    return false;
+                    return End::Cut;
                 }
                 Some(Verdict::Idle) => Pin::new(&mut *connection).graceful_shutdown(),
                 None => {}
@@ -125,8 +144,7 @@ fn builder(params: &HttpParams) -> Builder {
     builder
         .max_headers(params.max_headers)
         .max_header_size(params.max_header_list_size as usize)
-        .max_buf_size((params.max_header_list_size as usize).max(16 * 1024))
-        .pipeline_flush(true);
+        .max_buf_size((params.max_header_list_size as usize).max(16 * 1024));
     builder
 }
 

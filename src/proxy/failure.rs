@@ -92,7 +92,6 @@ impl Failure {
             Failure::Method => StatusCode::METHOD_NOT_ALLOWED,
             Failure::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::Acquire(AcquireError::ConnectTimeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
-            Failure::Acquire(AcquireError::Connect { .. }) => StatusCode::BAD_GATEWAY,
             Failure::Acquire(_) => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Reset(_) | Failure::Broken(_) => StatusCode::BAD_GATEWAY,
             Failure::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,

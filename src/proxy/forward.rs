@@ -262,11 +262,12 @@ async fn acquire<D: Downstream>(
     flow: &mut Flow<'_, D>,
     exclude: &[SocketAddr],
 ) -> Result<Lease, Failure> {
-    if let Some(lease) = flow.cluster.try_acquire(exclude) {
+    let choice = flow.cluster.choose(exclude).map_err(Failure::Acquire)?;
+    if let Some(lease) = choice.try_lease() {
         return Ok(lease);
     }
     // Boxed: waiting is rare, and the common path's future stays small.
-    let mut acquire = Box::pin(flow.cluster.acquire(exclude));
+    let mut acquire = Box::pin(flow.cluster.wait(choice, exclude));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = acquire.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(Failure::Acquire));

@@ -95,8 +95,8 @@ pub fn prepare(
     Ok(())
 }
 
-/// The host asked for, from the URI or the Host header; both must agree
-/// (RFC 9112 3.2, RFC 9113 8.3.1). Host is removed: HTTP/2 has `:authority`.
+/// The host asked for, from the URI or the Host header; in HTTP/2 both must agree
+/// (RFC 9113 8.3.1). Host is removed: HTTP/2 has `:authority`.
 fn take_authority(head: &mut Request<()>) -> Result<Option<Authority>, Failure> {
     let mut hosts = head.headers().get_all(HOST).iter();
     let host = hosts.next();
@@ -111,9 +111,17 @@ fn take_authority(head: &mut Request<()>) -> Result<Option<Authority>, Failure> 
     if named.as_str().contains('@') {
         return Err(Failure::BadRequest("bad Host header"));
     }
-    if let Some(authority) = head.uri().authority()
-        && *authority != named
-    {
+    if let Some(authority) = head.uri().authority() {
+        if *authority == named {
+            head.headers_mut().remove(HOST);
+            return Ok(Some(named));
+        }
+        // A target in absolute form replaces Host (RFC 9112 3.2.2).
+        if head.version() < http::Version::HTTP_2 {
+            let authority = authority.clone();
+            head.headers_mut().remove(HOST);
+            return Ok(Some(authority));
+        }
         return Err(Failure::BadRequest(
             "Host differs from the request's target",
         ));

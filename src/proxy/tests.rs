@@ -139,6 +139,7 @@ fn hosts_that_disagree_are_refused() {
         ("/", &[]),
     ] {
         let mut head = head(uri, hosts);
+        *head.version_mut() = http::Version::HTTP_2;
         let result = prepare(&mut head, &params(), &route(), &peer());
         assert!(
             matches!(result, Err(Failure::BadRequest(_))),
@@ -148,6 +149,9 @@ fn hosts_that_disagree_are_refused() {
     let mut same = head("https://A:1/", &[("host", "a:1")]);
     prepare(&mut same, &params(), &route(), &peer()).unwrap();
     assert!(!same.headers().contains_key(HOST));
+    let mut absolute = head("http://a/", &[("host", "b")]);
+    prepare(&mut absolute, &params(), &route(), &peer()).unwrap();
+    assert_eq!(*absolute.uri(), "http://a/");
 }
 
 #[test]

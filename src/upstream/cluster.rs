@@ -69,23 +69,37 @@ impl Cluster {
     /// `exclude`: endpoints already tried. They are avoided while another endpoint is
     /// out of back-off, not forbidden: with one endpoint, a retry goes there again.
     pub async fn acquire(self: &Rc<Self>, exclude: &[SocketAddr]) -> Result<Lease, AcquireError> {
-        let mut left = GONE_RETRIES;
-        loop {
-            let (pool, trial) = self.pick(exclude).ok_or(AcquireError::NoEndpoints)?;
-            if let Some(slot) = pool.try_acquire() {
-                return Ok(Lease::new(slot));
-            }
-            match pool.wait(trial).await {
-                Err(AcquireError::EndpointGone { .. }) if left > 0 => left -= 1,
-                result => return result.map(Lease::new),
-            }
+        let choice = self.choose(exclude)?;
+        match choice.try_lease() {
+            Some(lease) => Ok(lease),
+            None => self.wait(choice, exclude).await,
         }
     }
 
-    /// A slot that is free right now; `None`: use [`Cluster::acquire`].
-    pub fn try_acquire(&self, exclude: &[SocketAddr]) -> Option<Lease> {
-        let (pool, _) = self.pick(exclude)?;
-        pool.try_acquire().map(Lease::new)
+    /// The balancer's choice for one request. To be used: choosing again for the same
+    /// request would pass endpoints over.
+    pub fn choose(&self, exclude: &[SocketAddr]) -> Result<Choice, AcquireError> {
+        let (pool, trial) = self.pick(exclude).ok_or(AcquireError::NoEndpoints)?;
+        Ok(Choice { pool, trial })
+    }
+
+    /// Waits for a slot where [`Choice::try_lease`] found none.
+    pub async fn wait(
+        self: &Rc<Self>,
+        mut choice: Choice,
+        exclude: &[SocketAddr],
+    ) -> Result<Lease, AcquireError> {
+        let mut left = GONE_RETRIES;
+        loop {
+            match choice.pool.wait(choice.trial).await {
+                Err(AcquireError::EndpointGone { .. }) if left > 0 => left -= 1,
+                result => return result.map(Lease::new),
+            }
+            choice = self.choose(exclude)?;
+            if let Some(lease) = choice.try_lease() {
+                return Ok(lease);
+            }
+        }
     }
 
     /// The endpoint to use, and whether all are in back-off.
@@ -177,5 +191,19 @@ impl Candidates for Round<'_> {
 
     fn load(&self, index: usize) -> usize {
         self.pools[index].load()
+    }
+}
+
+/// An endpoint that the balancer chose.
+pub struct Choice {
+    pool: Rc<Pool>,
+    /// Whether all endpoints are in back-off.
+    trial: bool,
+}
+
+impl Choice {
+    /// A slot that is free right now; none: use [`Cluster::wait`].
+    pub fn try_lease(&self) -> Option<Lease> {
+        self.pool.try_acquire().map(Lease::new)
     }
 }

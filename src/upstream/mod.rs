@@ -36,7 +36,7 @@ mod stats;
 mod tests;
 
 pub use balancer::{Balancer, Candidates};
-pub use cluster::Cluster;
+pub use cluster::{Choice, Cluster};
 pub use connect::TlsConnector;
 pub use error::{AcquireError, unprocessed, unprocessed_http1};
 pub use lease::{H2Lease, Http1Body, Http1Lease, Lease};

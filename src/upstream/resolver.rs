@@ -37,12 +37,18 @@ pub struct Endpoint {
 pub struct EndpointsWatch {
     receiver: watch::Receiver<Arc<[Endpoint]>>,
     stats: Arc<ClusterStats>,
+    /// Keeps the resolver's numbers where no task does, with fixed addresses.
+    _shard: Option<Arc<Shard>>,
 }
 
 impl EndpointsWatch {
     /// A watch fed by the caller.
     pub fn new(receiver: watch::Receiver<Arc<[Endpoint]>>, stats: Arc<ClusterStats>) -> Self {
-        EndpointsWatch { receiver, stats }
+        EndpointsWatch {
+            receiver,
+            stats,
+            _shard: None,
+        }
     }
 
     pub fn current(&self) -> Arc<[Endpoint]> {
@@ -106,7 +112,11 @@ impl Endpoints {
                 handle.spawn(task.run());
             }
         }
-        EndpointsWatch::new(receiver, stats)
+        EndpointsWatch {
+            receiver,
+            stats,
+            _shard: Some(publisher.shard.clone()),
+        }
     }
 }
 
