@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::{Instant, sleep};
 
-use super::pause::set_hook;
+use super::pause::{HookGuard, set_hook};
 use super::support::*;
 use crate::tls::*;
 
@@ -40,21 +40,40 @@ fn each_mode<F: Future<Output = ()>>(test: impl Fn(AsyncMode) -> F) {
     }
 }
 
-/// A hook that pauses, and where what completes it is found.
-fn pausing() -> (
-    impl Fn() + 'static,
-    Rc<RefCell<Vec<Completer>>>,
-    Rc<Cell<u32>>,
-) {
-    let completers = Rc::new(RefCell::new(Vec::new()));
-    let resumed = Rc::new(Cell::new(0));
-    let (sink, count) = (completers.clone(), resumed.clone());
-    let hook = move || {
-        let completed = job::pause(|completer| sink.borrow_mut().push(completer));
+/// What becomes of the jobs that `pausing` pauses.
+#[derive(Clone, Default)]
+struct Jobs {
+    completers: Rc<RefCell<Vec<Completer>>>,
+    resumed: Rc<Cell<u32>>,
+}
+
+impl Jobs {
+    fn paused(&self) -> usize {
+        self.completers.borrow().len()
+    }
+
+    fn resumed(&self) -> u32 {
+        self.resumed.get()
+    }
+
+    fn completer(&self, index: usize) -> Completer {
+        self.completers.borrow()[index].clone()
+    }
+}
+
+/// From now on every handshake of this thread pauses, until it is completed.
+fn pausing() -> (HookGuard, Jobs) {
+    let jobs = Jobs::default();
+    let Jobs {
+        completers,
+        resumed,
+    } = jobs.clone();
+    let guard = set_hook(move || {
+        let completed = job::pause(|completer| completers.borrow_mut().push(completer));
         assert_eq!(completed, Some(true), "resumed before its completion");
-        count.set(count.get() + 1);
-    };
-    (hook, completers, resumed)
+        resumed.set(resumed.get() + 1);
+    });
+    (guard, jobs)
 }
 
 async fn wait_for(what: impl Fn() -> bool) {
@@ -106,13 +125,12 @@ fn completed_before_the_pause() {
 fn completed_twice() {
     each_mode(|mode| async move {
         let (acceptor, _graveyard) = offloading(mode, LIMIT);
-        let (hook, completers, resumed) = pausing();
-        let _hook = set_hook(hook);
+        let (_hook, jobs) = pausing();
         let completing = async {
-            wait_for(|| completers.borrow().len() == 1).await;
-            let completer = completers.borrow()[0].clone();
+            wait_for(|| jobs.paused() == 1).await;
+            let completer = jobs.completer(0);
             assert!(completer.complete() && completer.complete());
-            wait_for(|| resumed.get() == 1).await;
+            wait_for(|| jobs.resumed() == 1).await;
             assert!(!completer.complete());
         };
         let ((mut server, mut client), ()) =
@@ -128,13 +146,12 @@ fn completed_twice() {
 fn nothing_else_resumes() {
     each_mode(|mode| async move {
         let (acceptor, _graveyard) = offloading(mode, LIMIT);
-        let (hook, completers, resumed) = pausing();
-        let _hook = set_hook(hook);
+        let (_hook, jobs) = pausing();
         let (server, mut raw) = sockets().await;
         raw.write_all(&hello().await).await.unwrap();
         let accept = acceptor.accept(server);
         let disturbing = async {
-            wait_for(|| completers.borrow().len() == 1).await;
+            wait_for(|| jobs.paused() == 1).await;
             for _ in 0..20 {
                 // An alert, which a resumed handshake would choke on. This task shares
                 // its waker with the handshake, which is polled as often.
@@ -144,12 +161,12 @@ fn nothing_else_resumes() {
                 sleep(Duration::from_millis(1)).await;
                 yield_now().await;
             }
-            assert_eq!(resumed.get(), 0);
-            completers.borrow()[0].complete();
+            assert_eq!(jobs.resumed(), 0);
+            jobs.completer(0).complete();
         };
         let (outcome, ()) = tokio::join!(accept, disturbing);
         assert_eq!(outcome.err().unwrap().outcome(), "client_alert");
-        assert_eq!(resumed.get(), 1);
+        assert_eq!(jobs.resumed(), 1);
     });
 }
 
@@ -157,21 +174,20 @@ fn nothing_else_resumes() {
 fn a_client_that_leaves_does_not_resume_it() {
     each_mode(|mode| async move {
         let (acceptor, graveyard) = offloading(mode, LIMIT);
-        let (hook, completers, resumed) = pausing();
-        let _hook = set_hook(hook);
+        let (_hook, jobs) = pausing();
         let (server, mut raw) = sockets().await;
         raw.write_all(&hello().await).await.unwrap();
         let leaving = async {
-            wait_for(|| completers.borrow().len() == 1).await;
+            wait_for(|| jobs.paused() == 1).await;
             raw.set_zero_linger().unwrap();
             drop(raw);
             sleep(Duration::from_millis(20)).await;
-            assert_eq!(resumed.get(), 0);
-            completers.borrow()[0].complete();
+            assert_eq!(jobs.resumed(), 0);
+            jobs.completer(0).complete();
         };
         let (outcome, ()) = tokio::join!(acceptor.accept(server), leaving);
         assert_eq!(outcome.err().unwrap().outcome(), "peer_gone");
-        assert_eq!((resumed.get(), graveyard.buried()), (1, 0));
+        assert_eq!((jobs.resumed(), graveyard.buried()), (1, 0));
     });
 }
 
@@ -179,19 +195,18 @@ fn a_client_that_leaves_does_not_resume_it() {
 fn never_completed_in_time() {
     each_mode(|mode| async move {
         let (acceptor, graveyard) = offloading(mode, Duration::from_millis(50));
-        let (hook, completers, resumed) = pausing();
-        let _hook = set_hook(hook);
+        let (_hook, jobs) = pausing();
         let (server, client) = handshake(&acceptor, client()).await;
         assert_eq!(server.err().unwrap().outcome(), "stalled");
         assert!(client.is_err(), "its socket is reset, not left");
         assert_eq!((graveyard.size(), graveyard.buried()), (1, 1));
         assert_eq!(graveyard.drain(Duration::from_millis(20)).await, 1);
         assert!(graveyard.oldest().unwrap() >= Duration::from_millis(20));
-        assert_eq!(resumed.get(), 0);
-        let completer = completers.borrow()[0].clone();
+        assert_eq!(jobs.resumed(), 0);
+        let completer = jobs.completer(0);
         std::thread::spawn(move || completer.complete());
         assert_eq!(graveyard.drain(LIMIT).await, 0);
-        assert_eq!((resumed.get(), graveyard.oldest()), (1, None));
+        assert_eq!((jobs.resumed(), graveyard.oldest()), (1, None));
     });
 }
 
@@ -199,14 +214,13 @@ fn never_completed_in_time() {
 fn completed_after_the_task_is_dropped() {
     each_mode(|mode| async move {
         let (acceptor, graveyard) = offloading(mode, LIMIT);
-        let (hook, completers, resumed) = pausing();
-        let _hook = set_hook(hook);
-        let (task, _raw) = abandoned(&acceptor, || completers.borrow().len() == 1).await;
+        let (_hook, jobs) = pausing();
+        let (task, _raw) = abandoned(&acceptor, || jobs.paused() == 1).await;
         assert!(task.await.unwrap_err().is_cancelled());
         assert_eq!(graveyard.size(), 1);
-        completers.borrow()[0].complete();
+        jobs.completer(0).complete();
         assert_eq!(graveyard.drain(LIMIT).await, 0);
-        assert_eq!(resumed.get(), 1);
+        assert_eq!(jobs.resumed(), 1);
     });
 }
 
@@ -277,14 +291,13 @@ fn one_job_for_two_handshakes() {
             run(async move {
                 init_thread(1, 1).unwrap();
                 let (acceptor, _graveyard) = offloading(mode, LIMIT);
-                let (hook, completers, _) = pausing();
-                let _hook = set_hook(hook);
+                let (_hook, jobs) = pausing();
                 let completing = async {
                     wait_for(|| acceptor.counts().no_job >= 3).await;
-                    assert_eq!(completers.borrow().len(), 1);
-                    completers.borrow()[0].complete();
-                    wait_for(|| completers.borrow().len() == 2).await;
-                    completers.borrow()[1].complete();
+                    assert_eq!(jobs.paused(), 1);
+                    jobs.completer(0).complete();
+                    wait_for(|| jobs.paused() == 2).await;
+                    jobs.completer(1).complete();
                 };
                 let one = established(&acceptor, client());
                 let two = established(&acceptor, client());
@@ -306,8 +319,7 @@ fn thousands_of_abandoned_handshakes_leave_nothing() {
     const EACH: usize = 100;
     each_mode(|mode| async move {
         let (acceptor, graveyard) = offloading(mode, LIMIT);
-        let (hook, completers, resumed) = pausing();
-        let _hook = set_hook(hook);
+        let (_hook, jobs) = pausing();
         let hello = hello().await;
         let (fds, leaked) = (open_fds(), qat_sys::handshake::leaked());
         for round in 0..ROUNDS {
@@ -320,13 +332,13 @@ fn thousands_of_abandoned_handshakes_leave_nothing() {
                     async move { drop(acceptor.accept(server).await) },
                 ));
             }
-            wait_for(|| completers.borrow().len() == EACH).await;
+            wait_for(|| jobs.paused() == EACH).await;
             tasks.iter().for_each(JoinHandle::abort);
             wait_for(|| graveyard.size() == EACH).await;
-            let batch = completers.take();
+            let batch = jobs.completers.take();
             std::thread::spawn(move || batch.iter().for_each(|one| assert!(one.complete())));
             assert_eq!(graveyard.drain(LIMIT).await, 0);
-            assert_eq!(resumed.get() as usize, (round + 1) * EACH);
+            assert_eq!(jobs.resumed() as usize, (round + 1) * EACH);
         }
         assert_eq!(graveyard.buried() as usize, ROUNDS * EACH);
         assert_eq!(qat_sys::handshake::leaked(), leaked);
