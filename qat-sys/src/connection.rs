@@ -11,7 +11,8 @@ use foreign_types::ForeignTypeRef;
 use openssl::ssl::{Ssl, SslRef};
 
 use crate::error::{self, Stop};
-use crate::{Signal, bindings, socket};
+use crate::socket::Socket;
+use crate::{Signal, bindings};
 
 /// An established TLS connection over the socket `S`.
 pub struct Connection<S> {
@@ -66,15 +67,24 @@ impl Session {
     }
 
     /// The socket is readable: the next read may ask it.
-    pub fn socket_readable(&self) {
-        // SAFETY: the read BIO is the one that the handshake began with.
-        unsafe { socket::set_readable(openssl_sys::SSL_get_rbio(self.ssl.as_ptr())) };
+    pub fn socket_readable(&mut self) {
+        if let Some(socket) = Socket::of(&mut self.ssl) {
+            socket.drained = false;
+        }
     }
 
     /// Whether the socket has been emptied since it was last readable.
-    pub fn socket_drained(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { socket::is_drained(openssl_sys::SSL_get_rbio(self.ssl.as_ptr())) }
+    pub fn socket_drained(&mut self) -> bool {
+        Socket::of(&mut self.ssl).is_some_and(|socket| socket.drained)
+    }
+
+    /// What has been written and is to be sent, by whoever owns the socket. Reading may
+    /// add to it as well.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        let socket = Socket::of(&mut self.ssl);
+        &mut socket
+            .expect("a connection is never parted from its socket")
+            .output
     }
 
     /// Reads into `buf`, at most the rest of one record. `SSL_read_ex(3)`.
@@ -99,8 +109,8 @@ impl Session {
         Ok(read)
     }
 
-    /// Writes from `data`. After [`Stop::WantWrite`] the same bytes must be written
-    /// again, possibly from elsewhere and with more behind them. `SSL_write_ex(3)`.
+    /// Seals the front of `data`, one record at most in partial-write mode, and adds it to
+    /// the output. `SSL_write_ex(3)`.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Stop> {
         if data.is_empty() {
             return Ok(0);
@@ -108,7 +118,7 @@ impl Session {
         error::clear_stale();
         let mut written = 0;
         // SAFETY: OpenSSL reads at most the slice, and keeps no pointer to it: the mode
-        // is not async, and a repeated write brings its own pointer.
+        // is not async, and the BIO refuses no write.
         let ret = unsafe {
             openssl_sys::SSL_write_ex(
                 self.ssl.as_ptr(),
@@ -124,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Sends close_notify, without waiting for the peer's. `SSL_shutdown(3)`.
+    /// Adds close_notify to the output, without waiting for the peer's. `SSL_shutdown(3)`.
     pub fn shutdown(&mut self) -> Result<(), Stop> {
         error::clear_stale();
         // SAFETY: a valid SSL whose handshake is done.
@@ -175,7 +185,6 @@ impl Session {
         let (code, system) = error::code(&self.ssl, ret);
         match code {
             openssl_sys::SSL_ERROR_WANT_READ => Stop::WantRead,
-            openssl_sys::SSL_ERROR_WANT_WRITE => Stop::WantWrite,
             _ => Stop::Failed(error::failure(code, system)),
         }
     }

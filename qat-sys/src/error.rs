@@ -48,8 +48,6 @@ pub enum Failure {
 pub enum Stop {
     /// Call again when the socket is readable.
     WantRead,
-    /// Call again when the socket is writable.
-    WantWrite,
     Failed(Failure),
 }
 

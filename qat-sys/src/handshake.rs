@@ -1,9 +1,10 @@
-//! An SSL during its handshake, on a socket BIO, with or without async jobs.
+//! An SSL during its handshake, with or without async jobs. It reads from its socket;
+//! what it writes is gathered, to be sent after each step.
 //!
 //! ```text
 //! new → step → Done → finish → Connection
 //!         ⇅
-//!   Want*, Paused, QueueFull, NoJob;  Failed → drop
+//!   WantRead, Paused, QueueFull, NoJob;  Failed → drop
 //! ```
 //!
 //! Invariants:
@@ -29,7 +30,8 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContextRef, SslRef};
 
 use crate::error::{self, Failure};
-use crate::{Connection, Signal, bindings, socket};
+use crate::socket::{self, Socket};
+use crate::{Connection, Signal, bindings};
 
 static LEAKED: AtomicUsize = AtomicUsize::new(0);
 
@@ -53,8 +55,6 @@ pub enum Step {
     Done,
     /// Step again when the socket is readable.
     WantRead,
-    /// Step again when the socket is writable.
-    WantWrite,
     /// A job is paused; step again when it is completed.
     Paused,
     /// A job is paused because the accelerator took no request; nothing will signal
@@ -226,16 +226,21 @@ impl Stepper<'_> {
     }
 
     /// The socket is readable: the next step may ask it.
-    pub fn socket_readable(&self) {
-        // SAFETY: the read BIO is the one that the handshake began with, or a null BIO,
-        // which has no data. No job is entered.
-        unsafe { socket::set_readable(openssl_sys::SSL_get_rbio(self.0.ssl().as_ptr())) };
+    pub fn socket_readable(&mut self) {
+        if let Some(socket) = self.0.socket() {
+            socket.drained = false;
+        }
     }
 
     /// Whether the socket has been emptied since it was last readable.
-    pub fn socket_drained(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { socket::is_drained(openssl_sys::SSL_get_rbio(self.0.ssl().as_ptr())) }
+    pub fn socket_drained(&mut self) -> bool {
+        self.0.socket().is_some_and(|socket| socket.drained)
+    }
+
+    /// What the steps have written and is to be sent, by whoever owns the socket; None
+    /// if the handshake is detached from it.
+    pub fn output(&mut self) -> Option<&mut Vec<u8>> {
+        self.0.socket().map(|socket| &mut socket.output)
     }
 }
 
@@ -244,6 +249,11 @@ impl Core {
         self.ssl
             .as_ref()
             .expect("only finish() takes it, and consumes the handshake")
+    }
+
+    /// The BIO's side. No job is entered, and none is in the BIO while it is paused.
+    fn socket(&mut self) -> Option<&mut Socket> {
+        self.ssl.as_mut().and_then(|ssl| Socket::of(ssl))
     }
 
     fn step(&mut self) -> Step {
@@ -265,7 +275,6 @@ impl Core {
         let (code, system) = error::code(ssl, ret);
         let step = match code {
             openssl_sys::SSL_ERROR_WANT_READ => Step::WantRead,
-            openssl_sys::SSL_ERROR_WANT_WRITE => Step::WantWrite,
             bindings::SSL_ERROR_WANT_ASYNC if self.refused() => Step::QueueFull,
             bindings::SSL_ERROR_WANT_ASYNC => Step::Paused,
             bindings::SSL_ERROR_WANT_ASYNC_JOB => Step::NoJob,

@@ -1,23 +1,51 @@
-//! A socket BIO that knows when it has emptied its socket.
+//! A BIO that reads from a socket and gathers what is written.
 //!
-//! OpenSSL's own asks the socket until it says that there is nothing more: once too
-//! often for every message. A read that brings in less than it has room for has emptied
-//! the socket; this BIO remembers that, and answers the next read by itself until it is
-//! told that the socket is readable again. It otherwise does what `BIO_s_socket(3)` does.
+//! Reading: OpenSSL's own socket BIO asks the socket until it says that there is nothing
+//! more: once too often for every message. A read that brings in less than it has room
+//! for has emptied the socket; this BIO remembers that, and answers the next read by
+//! itself until it is told that the socket is readable again.
 //!
-//! Its functions also run in async jobs: they call the kernel and nothing else.
+//! Writing: OpenSSL writes record by record, and its tickets one by one. Here what one
+//! call writes is gathered, for its caller to send at once; a write is never refused.
+//!
+//! Its functions also run in async jobs: they call the kernel and grow a vector, no more.
 
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::os::fd::RawFd;
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::slice;
 use std::sync::OnceLock;
 
-use openssl_sys::{BIO, BIO_METHOD, BIO_set_retry_read, BIO_set_retry_write};
+use foreign_types::ForeignTypeRef;
+use openssl::ssl::SslRef;
+use openssl_sys::{BIO, BIO_METHOD};
 
-/// The BIO's whole state is its data pointer, which points nowhere: the descriptor,
-/// shifted by two, and these.
-const DRAINED: usize = 1;
-const EOF: usize = 2;
+/// What a BIO knows. It belongs to the BIO and goes with it.
+pub(crate) struct Socket {
+    fd: RawFd,
+    /// Emptied since it was last readable.
+    pub(crate) drained: bool,
+    /// Read to its end.
+    eof: bool,
+    /// Written by OpenSSL and not yet sent.
+    pub(crate) output: Vec<u8>,
+}
+
+impl Socket {
+    /// That of an SSL; None once the SSL is parted from its socket.
+    ///
+    /// The SSL must not be in a call while this is borrowed: hence its exclusive borrow.
+    pub(crate) fn of(ssl: &mut SslRef) -> Option<&mut Socket> {
+        // SAFETY: the read BIO is one made by `new`, whose data is its Socket, or one
+        // without data. Only the BIO's functions reach it otherwise, in calls of the SSL.
+        unsafe {
+            let bio = NonNull::new(openssl_sys::SSL_get_rbio(ssl.as_ptr()))?;
+            openssl_sys::BIO_get_data(bio.as_ptr())
+                .cast::<Socket>()
+                .as_mut()
+        }
+    }
+}
 
 struct Method(*mut BIO_METHOD);
 
@@ -38,6 +66,7 @@ fn method() -> *mut BIO_METHOD {
                 openssl_sys::BIO_meth_set_read__fixed_rust(method, Some(read));
                 openssl_sys::BIO_meth_set_write__fixed_rust(method, Some(write));
                 openssl_sys::BIO_meth_set_ctrl__fixed_rust(method, Some(ctrl));
+                openssl_sys::BIO_meth_set_destroy__fixed_rust(method, Some(destroy));
             }
             Method(method)
         }
@@ -46,7 +75,7 @@ fn method() -> *mut BIO_METHOD {
 }
 
 /// A BIO on a socket that it does not own; null if memory has run out.
-pub(crate) fn new(socket: RawFd) -> *mut BIO {
+pub(crate) fn new(fd: RawFd) -> *mut BIO {
     let method = method();
     if method.is_null() {
         return ptr::null_mut();
@@ -55,60 +84,42 @@ pub(crate) fn new(socket: RawFd) -> *mut BIO {
     unsafe {
         let bio = openssl_sys::BIO_new(method);
         if !bio.is_null() {
-            set_state(bio, (socket as usize) << 2);
+            let socket = Socket {
+                fd,
+                drained: false,
+                eof: false,
+                output: Vec::new(),
+            };
+            openssl_sys::BIO_set_data(bio, Box::into_raw(Box::new(socket)).cast());
             openssl_sys::BIO_set_init(bio, 1);
         }
         bio
     }
 }
 
-/// Whether the socket has been emptied since it was last [readable](set_readable).
-///
 /// # Safety
-/// `bio` is a valid BIO.
-pub(crate) unsafe fn is_drained(bio: *mut BIO) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { state(bio) & DRAINED != 0 }
+/// `bio` was made by `new`, and its socket is not borrowed elsewhere.
+unsafe fn socket<'a>(bio: *mut BIO) -> &'a mut Socket {
+    // SAFETY: `new` has set it, and `destroy` comes last.
+    unsafe { &mut *openssl_sys::BIO_get_data(bio).cast::<Socket>() }
 }
 
-/// There may be something in the socket.
-///
-/// # Safety
-/// `bio` is a valid BIO made by [`new`], or one without data.
-pub(crate) unsafe fn set_readable(bio: *mut BIO) {
-    // SAFETY: the caller's promise.
-    unsafe { set_state(bio, state(bio) & !DRAINED) };
-}
-
-unsafe fn state(bio: *mut BIO) -> usize {
-    // SAFETY: a valid BIO; its data is a number.
-    unsafe { openssl_sys::BIO_get_data(bio).addr() }
-}
-
-unsafe fn set_state(bio: *mut BIO, state: usize) {
-    // SAFETY: a valid BIO; its data is a number.
-    unsafe { openssl_sys::BIO_set_data(bio, ptr::without_provenance_mut::<c_void>(state)) };
-}
-
-unsafe fn descriptor(bio: *mut BIO) -> RawFd {
-    // SAFETY: a valid BIO made by `new`, which was given a RawFd.
-    unsafe { (state(bio) >> 2) as RawFd }
-}
-
-/// `EINTR` is no answer, and everything else is one.
-fn retried(mut call: impl FnMut() -> isize) -> (isize, c_int) {
+/// Reads; `EINTR` is no answer, everything else is one.
+fn receive(fd: RawFd, buf: *mut c_char, room: usize) -> Result<usize, c_int> {
     loop {
-        let ret = call();
-        // SAFETY: the address of the calling thread's errno is always valid.
-        let errno = unsafe { *libc::__errno_location() };
-        if ret >= 0 || errno != libc::EINTR {
-            return (ret, errno);
+        // SAFETY: the caller gives room for that many bytes; errno is always readable.
+        let (ret, errno) = unsafe {
+            (
+                libc::recv(fd, buf.cast(), room, 0),
+                *libc::__errno_location(),
+            )
+        };
+        match usize::try_from(ret) {
+            Ok(read) => return Ok(read),
+            Err(_) if errno == libc::EINTR => {}
+            Err(_) => return Err(errno),
         }
     }
-}
-
-fn would_block(errno: c_int) -> bool {
-    errno == libc::EAGAIN || errno == libc::EWOULDBLOCK
 }
 
 unsafe extern "C" fn read(bio: *mut BIO, buf: *mut c_char, len: c_int) -> c_int {
@@ -116,23 +127,32 @@ unsafe extern "C" fn read(bio: *mut BIO, buf: *mut c_char, len: c_int) -> c_int 
     // and with room for `len` bytes.
     unsafe {
         openssl_sys::BIO_clear_retry_flags(bio);
-        let Ok(room) = usize::try_from(len) else {
-            return -1;
+        let socket = socket(bio);
+        let Ok(room @ 1..) = usize::try_from(len) else {
+            return 0;
         };
-        if is_drained(bio) {
-            BIO_set_retry_read(bio);
-            return -1;
+        let received = if socket.drained {
+            Err(libc::EAGAIN)
+        } else {
+            receive(socket.fd, buf, room)
+        };
+        match received {
+            Ok(0) => {
+                socket.eof = true;
+                0
+            }
+            Ok(read) => {
+                socket.drained = read < room;
+                read as c_int
+            }
+            Err(errno) => {
+                if errno == libc::EAGAIN || errno == libc::EWOULDBLOCK {
+                    socket.drained = true;
+                    openssl_sys::BIO_set_retry_read(bio);
+                }
+                -1
+            }
         }
-        let (read, errno) = retried(|| libc::recv(descriptor(bio), buf.cast(), room, 0));
-        if read == 0 && room > 0 {
-            set_state(bio, state(bio) | EOF);
-        } else if read > 0 && read.unsigned_abs() < room {
-            set_state(bio, state(bio) | DRAINED);
-        } else if read < 0 && would_block(errno) {
-            set_state(bio, state(bio) | DRAINED);
-            BIO_set_retry_read(bio);
-        }
-        read as c_int
     }
 }
 
@@ -140,15 +160,12 @@ unsafe extern "C" fn write(bio: *mut BIO, buf: *const c_char, len: c_int) -> c_i
     // SAFETY: as in `read`, with `len` bytes to be read.
     unsafe {
         openssl_sys::BIO_clear_retry_flags(bio);
-        let Ok(len) = usize::try_from(len) else {
-            return -1;
-        };
-        let flags = libc::MSG_NOSIGNAL;
-        let (sent, errno) = retried(|| libc::send(descriptor(bio), buf.cast(), len, flags));
-        if sent < 0 && would_block(errno) {
-            BIO_set_retry_write(bio);
+        if let Ok(len) = usize::try_from(len) {
+            socket(bio)
+                .output
+                .extend_from_slice(slice::from_raw_parts(buf.cast(), len));
         }
-        sent as c_int
+        len
     }
 }
 
@@ -156,8 +173,20 @@ unsafe extern "C" fn ctrl(bio: *mut BIO, cmd: c_int, _num: c_long, _ptr: *mut c_
     match cmd {
         openssl_sys::BIO_CTRL_FLUSH => 1,
         // SAFETY: OpenSSL calls with a BIO made by `new`.
-        openssl_sys::BIO_CTRL_EOF => (unsafe { state(bio) } & EOF != 0).into(),
+        openssl_sys::BIO_CTRL_EOF => unsafe { socket(bio) }.eof.into(),
         // Also whether the kernel does TLS on this socket, by whatever number: no.
         _ => 0,
     }
+}
+
+unsafe extern "C" fn destroy(bio: *mut BIO) -> c_int {
+    // SAFETY: OpenSSL calls once, with a BIO whose data, if any, is that of `new`.
+    unsafe {
+        let data = openssl_sys::BIO_get_data(bio).cast::<Socket>();
+        openssl_sys::BIO_set_data(bio, ptr::null_mut());
+        if !data.is_null() {
+            drop(Box::from_raw(data));
+        }
+    }
+    1
 }

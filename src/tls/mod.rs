@@ -20,6 +20,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod wire;
 
 pub use acceptor::{Acceptor, AcceptorCounts};
 pub use context::{check, supported_group};

@@ -27,6 +27,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use openssl::ssl::SslContextRef;
+use qat_sys::handshake::Stepper;
 use qat_sys::{Completion, Connection, Handshake, Step};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 pub use error::HandshakeError;
 pub use graveyard::Graveyard;
 
+use super::wire;
 use park::{Park, Wait};
 
 /// How handshakes use async jobs.
@@ -63,10 +65,22 @@ fn count(counter: &Cell<u64>) {
 }
 
 enum Phase {
-    Io(Interest),
-    Paused { since: Instant },
+    /// The client's turn.
+    Io,
+    Paused {
+        since: Instant,
+    },
     QueueFull,
     NoJob,
+    /// But for its last message, which may still have to leave.
+    Established,
+}
+
+fn take_step(stepper: &mut Stepper<'_>) -> Step {
+    if let Some(output) = stepper.output() {
+        wire::prepare(output);
+    }
+    stepper.step()
 }
 
 /// One handshake under way.
@@ -101,7 +115,7 @@ impl Driver {
         Ok(Driver {
             park: Park::default(),
             handshake: Some(handshake),
-            phase: Phase::Io(Interest::READABLE),
+            phase: Phase::Io,
             started: false,
             pauses: 0,
             graveyard: graveyard.clone(),
@@ -115,12 +129,24 @@ impl Driver {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Connection<TcpStream>, u32), HandshakeError>> {
         loop {
-            match ready!(self.poll_step(cx))? {
-                Step::Done => return Poll::Ready(self.finish()),
-                Step::WantRead => self.phase = Phase::Io(Interest::READABLE),
-                Step::WantWrite => self.phase = Phase::Io(Interest::WRITABLE),
-                Step::Failed(failure) => return Poll::Ready(Err(failure.into())),
-                step @ (Step::Paused | Step::QueueFull | Step::NoJob) => self.parked(&step),
+            let step = ready!(self.poll_step(cx))?;
+            match step {
+                Step::Done => self.phase = Phase::Established,
+                Step::WantRead => self.phase = Phase::Io,
+                Step::Failed(failure) => {
+                    // The alert. What is wrong is known, whether it arrives or not.
+                    let _ = self.send();
+                    return Poll::Ready(Err(failure.into()));
+                }
+                Step::Paused | Step::QueueFull | Step::NoJob => {
+                    // An error is found again when the job is done.
+                    let _ = self.send();
+                    self.parked(&step);
+                }
+            }
+            if let Phase::Established = self.phase {
+                ready!(self.poll_send(cx))?;
+                return Poll::Ready(self.finish());
             }
         }
     }
@@ -134,7 +160,8 @@ impl Driver {
     /// Waits for what the handshake lacks, then takes a step.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
         let wait = match self.phase {
-            Phase::Io(interest) => return self.poll_io(interest, cx),
+            Phase::Io => return self.poll_io(cx),
+            Phase::Established => return Poll::Ready(Ok(Step::Done)),
             Phase::Paused { .. } => Wait::Completion,
             Phase::QueueFull | Phase::NoJob => Wait::Retry,
         };
@@ -144,42 +171,35 @@ impl Driver {
             let paused = &self.counters.paused;
             paused.set(paused.get() + since.elapsed());
         }
-        Poll::Ready(Ok(self.step(Interest::READABLE)))
+        Poll::Ready(Ok(self.step()))
     }
 
-    fn poll_io(&mut self, interest: Interest, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
         if !self.started {
             // The client's first message is usually there before its readiness is known.
             self.started = true;
-            return Poll::Ready(Ok(self.step(interest)));
+            return Poll::Ready(Ok(self.step()));
         }
+        // What it waits for must have left before it can answer.
+        ready!(self.poll_send(cx))?;
         loop {
-            let tcp = self.handshake().socket();
-            match interest {
-                Interest::WRITABLE => ready!(tcp.poll_write_ready(cx))?,
-                _ => ready!(tcp.poll_read_ready(cx))?,
-            }
-            if let Some(step) = self.try_step(interest) {
+            ready!(self.handshake().socket().poll_read_ready(cx))?;
+            if let Some(step) = self.try_step() {
                 return Poll::Ready(Ok(step));
             }
         }
     }
 
-    /// A step within a readiness check, so that a socket found empty (or full) is
-    /// waited for; None if it is known to be so already.
-    fn try_step(&mut self, interest: Interest) -> Option<Step> {
+    /// A step within a readiness check, so that a socket found empty is waited for; None
+    /// if it is known to be so already.
+    fn try_step(&mut self) -> Option<Step> {
         let (mut stepper, tcp) = self.handshake().parts();
         let mut taken = None;
         // The result is in `taken`; this one only steers the socket's readiness.
-        let _ = tcp.try_io(interest, || {
-            if interest == Interest::READABLE {
-                stepper.socket_readable();
-            }
-            let exhausted = match (taken.insert(stepper.step()), interest) {
-                (step, Interest::WRITABLE) => matches!(step, Step::WantWrite),
-                _ => stepper.socket_drained(),
-            };
-            if exhausted {
+        let _ = tcp.try_io(Interest::READABLE, || {
+            stepper.socket_readable();
+            taken = Some(take_step(&mut stepper));
+            if stepper.socket_drained() {
                 Err(io::ErrorKind::WouldBlock.into())
             } else {
                 Ok(())
@@ -189,10 +209,26 @@ impl Driver {
     }
 
     /// A step whatever the socket's readiness, which it corrects where it can.
-    fn step(&mut self, interest: Interest) -> Step {
-        match self.try_step(interest) {
+    fn step(&mut self) -> Step {
+        match self.try_step() {
             Some(step) => step,
-            None => self.handshake().step(),
+            None => take_step(&mut self.handshake().parts().0),
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (mut stepper, tcp) = self.handshake().parts();
+        match stepper.output() {
+            Some(output) => wire::poll_send(tcp, output, cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn send(&mut self) -> io::Result<bool> {
+        let (mut stepper, tcp) = self.handshake().parts();
+        match stepper.output() {
+            Some(output) => wire::try_send(tcp, output),
+            None => Ok(true),
         }
     }
 
@@ -234,7 +270,7 @@ impl Driver {
     /// Out of time: by whose fault.
     pub(super) fn overdue(&self) -> HandshakeError {
         match self.phase {
-            Phase::Io(_) => HandshakeError::Timeout,
+            Phase::Io | Phase::Established => HandshakeError::Timeout,
             _ => HandshakeError::Stalled,
         }
     }

@@ -12,27 +12,25 @@ impl AsyncRead for TlsStream {
         if this.read_closed || buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        let before = this.output_len();
         loop {
-            match this.tcp().poll_read_ready(cx) {
+            let (result, empty) = match this.tcp().poll_read_ready(cx) {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(())) => {
-                    if let Some(result) = this.attempt(Interest::READABLE, |s| s.read(buf))
-                        && let Some(end) = this.settle_read(result)
-                    {
-                        return Poll::Ready(end);
-                    }
-                }
+                Poll::Ready(Ok(())) => match this.read_socket(buf) {
+                    Some(result) => (result, false),
+                    None => continue,
+                },
                 // Its waker is registered, but there may be records inside.
-                Poll::Pending => {
-                    if !this.connection.session().has_pending() {
-                        return Poll::Pending;
-                    }
-                    let result = this.connection.parts().0.read(buf);
-                    return match this.settle_read(result) {
-                        Some(end) => Poll::Ready(end),
-                        None => Poll::Pending,
-                    };
+                Poll::Pending if this.connection.session().has_pending() => {
+                    (this.read_inside(buf), true)
                 }
+                Poll::Pending => return Poll::Pending,
+            };
+            this.answer(before)?;
+            match this.settle_read(result) {
+                Some(end) => return Poll::Ready(end),
+                None if empty => return Poll::Pending,
+                None => {}
             }
         }
     }
@@ -61,18 +59,21 @@ impl AsyncWrite for TlsStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_drain(cx)
+        let this = self.get_mut();
+        this.seal_gathered()?;
+        this.poll_send(cx)
     }
 
     /// Does not wait for the peer's close_notify.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.closing == Closing::Open {
-            ready!(this.poll_drain(cx))?;
-            ready!(this.poll_close_notify(cx))?;
+            this.seal_gathered()?;
+            this.notify_close();
             this.closing = Closing::Notified;
         }
         if this.closing == Closing::Notified {
+            ready!(this.poll_send(cx))?;
             this.closing = Closing::Shut;
             match socket2::SockRef::from(this.tcp()).shutdown(Shutdown::Write) {
                 Err(error) if error.kind() != io::ErrorKind::NotConnected => {

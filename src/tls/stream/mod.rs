@@ -10,27 +10,30 @@
 //! it waits. The BIO knows when it has emptied the socket, whose readiness is then
 //! cleared without asking it once more.
 //!
-//! Writing: small writes are gathered to one record, which is written when it is full
-//! or flushed. Large ones skip the buffer. Once the SSL has refused bytes it must be
-//! given the same again, so that these are then in the buffer, whatever the writer does.
+//! Writing: small writes are gathered to one record, which is sealed when it is full or
+//! flushed; large ones skip the buffer. Sealed records gather too, and are sent when
+//! there are enough of them, or when flushed. A connection that is not writing owns
+//! neither buffer.
 //!
 //! Invariant: after an error nothing more is written; what is read stays the end.
 
-mod buffer;
 mod io_impl;
+mod plaintext;
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use qat_sys::{Connection, Failure, Session, Stop};
+use bytes::BufMut;
+use qat_sys::{Connection, Failure, Stop};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::error::reasons;
 use super::info::TlsInfo;
-use buffer::{RECORD, WriteBuffer};
+use super::wire;
+use plaintext::{Plaintext, RECORD};
 
 /// A TLS connection whose handshake is done.
 ///
@@ -38,9 +41,8 @@ use buffer::{RECORD, WriteBuffer};
 /// of the stream: HTTP's own framing tells whether a request was complete.
 pub struct TlsStream {
     connection: Connection<TcpStream>,
-    out: WriteBuffer,
-    /// Bytes at the front of `out` that the SSL has refused for now.
-    refused: usize,
+    /// Plaintext that waits for more to share its record.
+    plain: Plaintext,
     read_closed: bool,
     closing: Closing,
     info: TlsInfo,
@@ -59,8 +61,7 @@ impl TlsStream {
     pub(super) fn new(connection: Connection<TcpStream>, info: TlsInfo) -> TlsStream {
         TlsStream {
             connection,
-            out: WriteBuffer::default(),
-            refused: 0,
+            plain: Plaintext::default(),
             read_closed: false,
             closing: Closing::Open,
             info,
@@ -77,25 +78,15 @@ impl TlsStream {
         self.connection.socket()
     }
 
-    /// Calls the SSL within a readiness check of the socket. None if the socket is known
-    /// not to be ready.
-    fn attempt<T>(
-        &mut self,
-        interest: Interest,
-        call: impl FnOnce(&mut Session) -> Result<T, Stop>,
-    ) -> Option<Result<T, Stop>> {
+    /// Reads within a readiness check of the socket, which it steers. None if the socket
+    /// is known to be empty.
+    fn read_socket(&mut self, buf: &mut impl BufMut) -> Option<Result<usize, Stop>> {
         let (session, tcp) = self.connection.parts();
         let mut result = None;
-        // The result is in `result`; this one only steers the socket's readiness.
-        let _ = tcp.try_io(interest, || {
-            if interest == Interest::READABLE {
-                session.socket_readable();
-            }
-            let exhausted = match (result.insert(call(session)), interest) {
-                (result, Interest::WRITABLE) => matches!(result, Err(Stop::WantWrite)),
-                _ => session.socket_drained(),
-            };
-            if exhausted {
+        let _ = tcp.try_io(Interest::READABLE, || {
+            session.socket_readable();
+            result = Some(session.read(buf));
+            if session.socket_drained() {
                 Err(io::ErrorKind::WouldBlock.into())
             } else {
                 Ok(())
@@ -104,11 +95,31 @@ impl TlsStream {
         result
     }
 
+    /// Reads what the SSL has inside.
+    fn read_inside(&mut self, buf: &mut impl BufMut) -> Result<usize, Stop> {
+        self.connection.parts().0.read(buf)
+    }
+
+    /// Sends what reading has given cause for, an alert for instance. A client that
+    /// keeps giving cause and does not listen is not kept.
+    fn answer(&mut self, before: usize) -> io::Result<()> {
+        let after = self.output_len();
+        if after <= before {
+            return Ok(());
+        }
+        if after > wire::MOST {
+            return Err(self.broken(Failure::Io(io::ErrorKind::QuotaExceeded.into())));
+        }
+        // A socket that takes nothing any more is the writer's to find.
+        let _ = self.send_some();
+        Ok(())
+    }
+
     /// What a read came to; None if it must be tried again when the socket is ready.
     fn settle_read(&mut self, result: Result<usize, Stop>) -> Option<io::Result<()>> {
         match result {
             Ok(_) => Some(Ok(())),
-            Err(Stop::WantRead | Stop::WantWrite) => None,
+            Err(Stop::WantRead) => None,
             Err(Stop::Failed(Failure::CloseNotify | Failure::Eof)) => {
                 self.read_closed = true;
                 Some(Ok(()))
@@ -121,7 +132,9 @@ impl TlsStream {
     fn broken(&mut self, failure: Failure) -> io::Error {
         self.read_closed = true;
         self.closing = self.closing.max(Closing::Notified);
-        self.out.clear();
+        self.plain.clear();
+        // The alert, if there is one: nobody flushes after an error.
+        let _ = self.send_some();
         match failure {
             Failure::CloseNotify | Failure::Eof => io::ErrorKind::BrokenPipe.into(),
             Failure::Io(error) => error,
@@ -129,57 +142,45 @@ impl TlsStream {
         }
     }
 
-    /// Ready(None): the SSL took nothing, but must now be given the same bytes again.
-    fn poll_write_record(
-        &mut self,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<Option<usize>>> {
-        loop {
-            ready!(self.tcp().poll_write_ready(cx))?;
-            match self.attempt(Interest::WRITABLE, |session| session.write(data)) {
-                // Ready a moment ago and not any more: ask again, and be registered.
-                None => {}
-                Some(Ok(written)) => return Poll::Ready(Ok(Some(written))),
-                // Without renegotiation a write never waits for a read.
-                Some(Err(Stop::WantWrite | Stop::WantRead)) => return Poll::Ready(Ok(None)),
-                Some(Err(Stop::Failed(failure))) => {
-                    return Poll::Ready(Err(self.broken(failure)));
-                }
-            }
+    /// Seals one record.
+    fn seal(&mut self, data: &[u8]) -> io::Result<usize> {
+        let session = self.connection.parts().0;
+        wire::prepare(session.output());
+        match session.write(data) {
+            Ok(written) => Ok(written),
+            // Without renegotiation a write never waits for a read.
+            Err(Stop::WantRead) => Err(io::ErrorKind::Unsupported.into()),
+            Err(Stop::Failed(failure)) => Err(self.broken(failure)),
         }
     }
 
-    /// Writes what is gathered.
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.out.is_empty() {
+    /// Seals what is gathered.
+    fn seal_gathered(&mut self) -> io::Result<()> {
+        while !self.plain.is_empty() {
             // Taken out for the call, which borrows all of self.
-            let out = std::mem::take(&mut self.out);
-            let data = if self.refused > 0 {
-                &out.pending()[..self.refused]
-            } else {
-                out.pending()
-            };
-            let offered = data.len();
-            let result = self.poll_write_record(cx, data);
-            match result {
-                Poll::Ready(Ok(Some(written))) => {
-                    self.out = out;
-                    self.out.consume(written);
-                    self.refused = 0;
-                }
-                Poll::Ready(Ok(None)) => {
-                    self.out = out;
-                    self.refused = offered;
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    self.out = out;
-                    return Poll::Pending;
-                }
-            }
+            let mut plain = std::mem::take(&mut self.plain);
+            plain.consume(self.seal(plain.pending())?);
+            self.plain = plain;
         }
-        Poll::Ready(Ok(()))
+        Ok(())
+    }
+
+    /// Sends what is sealed.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (session, tcp) = self.connection.parts();
+        let sent = ready!(wire::poll_send(tcp, session.output(), cx));
+        Poll::Ready(sent.map_err(|error| self.broken(Failure::Io(error))))
+    }
+
+    /// Sends what the socket takes at once.
+    fn send_some(&mut self) -> io::Result<bool> {
+        let (session, tcp) = self.connection.parts();
+        wire::try_send(tcp, session.output())
+    }
+
+    /// Bytes that are sealed and not sent.
+    fn output_len(&mut self) -> usize {
+        self.connection.parts().0.output().len()
     }
 
     /// Takes what it can of `data`, at least one byte unless it is pending.
@@ -187,25 +188,15 @@ impl TlsStream {
         if self.closing != Closing::Open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if self.out.is_full() {
-            ready!(self.poll_drain(cx))?;
+        if self.output_len() >= wire::ENOUGH {
+            ready!(self.poll_send(cx))?;
         }
-        if self.out.is_empty() && data.len() >= RECORD {
-            let record = &data[..RECORD];
-            return Poll::Ready(Ok(match ready!(self.poll_write_record(cx, record))? {
-                Some(written) => written,
-                None => {
-                    self.refused = self.out.push(record);
-                    RECORD
-                }
-            }));
+        if self.plain.is_empty() && data.len() >= RECORD {
+            return Poll::Ready(self.seal(&data[..RECORD]));
         }
-        let taken = self.out.push(data);
-        if self.out.is_full() {
-            // A full record gains nothing by waiting. Pending: the next call waits.
-            if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
-                return Poll::Ready(Err(error));
-            }
+        let taken = self.plain.push(data);
+        if self.plain.is_full() {
+            self.seal_gathered()?;
         }
         Poll::Ready(Ok(taken))
     }
@@ -234,14 +225,10 @@ impl TlsStream {
         Poll::Ready(Ok(total))
     }
 
-    fn poll_close_notify(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.tcp().poll_write_ready(cx))?;
-            match self.attempt(Interest::WRITABLE, Session::shutdown) {
-                None | Some(Err(Stop::WantWrite)) => {}
-                // The peer is gone: there is nobody to notify.
-                _ => return Poll::Ready(Ok(())),
-            }
-        }
+    fn notify_close(&mut self) {
+        let session = self.connection.parts().0;
+        wire::prepare(session.output());
+        // It fails only on a connection that has failed before.
+        let _ = session.shutdown();
     }
 }

@@ -180,9 +180,9 @@ fn small_writes_share_a_record() {
     });
 }
 
-/// What the SSL has begun to write is its own: the writer may change its mind.
+/// A write that was pending took nothing: the writer may change its mind.
 #[test]
-fn a_refused_write_survives_a_change_of_mind() {
+fn a_pending_write_leaves_nothing_behind() {
     run(async {
         let (mut server, mut client) = pair(SslVersion::TLS1_3).await;
         let mut sent = 0u64;

@@ -12,17 +12,17 @@ thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes accepted from the writer and not yet written. It owns a block only while there
+/// Bytes accepted from the writer and not yet sealed. It owns a block only while there
 /// are any, so that an idle connection owns none.
 #[derive(Default)]
-pub(super) struct WriteBuffer {
+pub(super) struct Plaintext {
     /// Some if and only if `start < end`.
     block: Option<Box<[u8]>>,
     start: usize,
     end: usize,
 }
 
-impl WriteBuffer {
+impl Plaintext {
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -65,7 +65,7 @@ impl WriteBuffer {
     }
 }
 
-impl Drop for WriteBuffer {
+impl Drop for Plaintext {
     fn drop(&mut self) {
         self.clear();
     }
