@@ -6,6 +6,8 @@ use support::backend::Ended;
 use support::client::curl::Curl;
 use support::client::h2::{Client, request, whole};
 use support::client::raw::Raw;
+use support::client::tls::Options;
+use support::in_time;
 
 use crate::{h2_backend, setup};
 
@@ -119,19 +121,50 @@ async fn no_error_after_an_early_response_is_no_failure() {
     assert_eq!(client.get("/plain").await.expect("an answer").text(), "ok");
 }
 
+/// Nobody reads these: their windows fill, and only theirs.
+async fn unread(client: &mut Client, count: usize) -> Vec<h2::RecvStream> {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        let request = request("GET", "/download?bytes=10000000");
+        let (response, _) = client.send(request, true).await.expect("sent");
+        let response = in_time("a head", response).await.expect("a head");
+        held.push(response.into_body());
+    }
+    held
+}
+
 #[tokio::test]
 async fn a_slow_stream_does_not_stop_the_others() {
     let backend = h2_backend();
     let gateway = setup(&backend).start();
-    let mut client = Client::connect(&gateway).await;
-    // Nobody reads this one: its window fills, and only its own.
-    let sent = client
-        .send(request("GET", "/download?bytes=10000000"), true)
-        .await;
-    let (response, _) = sent.expect("sent");
-    let unread = support::in_time("a head", response).await.expect("a head");
+    let mut builder = h2::client::Builder::new();
+    builder.initial_connection_window_size(4 << 20);
+    let options = Options::default();
+    let mut client = Client::connect_with(&gateway, &options, builder).await;
+    let held = unread(&mut client, 10).await;
     for _ in 0..20 {
         assert_eq!(client.get("/plain").await.expect("an answer").text(), "ok");
     }
-    drop(unread);
+    drop(held);
+}
+
+/// Clients share connections to a backend: those that do not read must not stop
+/// those that do.
+#[tokio::test]
+async fn slow_clients_do_not_stop_the_others() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).start();
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(&gateway).await;
+        let held = unread(&mut client, 1).await;
+        slow.push((client, held));
+    }
+    // All that the windows let through is on its way or there.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let mut client = Client::connect(&gateway).await;
+    for _ in 0..20 {
+        assert_eq!(client.get("/plain").await.expect("an answer").text(), "ok");
+    }
+    drop(slow);
 }

@@ -25,7 +25,7 @@ fn repeated(backends: &[&Backend]) -> Vec<String> {
 }
 
 #[test]
-fn nobody_listening_is_503() {
+fn nobody_listening_is_told_at_once() {
     let nobody = h2_backend();
     let gateway = setup(&nobody)
         .cluster("/endpoints", json!([ports::free_address()]))
@@ -34,7 +34,7 @@ fn nobody_listening_is_503() {
         return;
     };
     for response in [curl.h2("/plain", &[]), curl.h1("/plain", &[])] {
-        let response = response.expect(503);
+        assert!(matches!(response.status, 502 | 503), "{response:#?}");
         assert!(response.total < 10.0, "{response:?}");
     }
     let failures = gateway.metrics();

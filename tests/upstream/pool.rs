@@ -109,6 +109,8 @@ async fn requests_past_every_bound_are_503() {
         .cluster("/pool/max_concurrent_streams", 2)
         .cluster("/pool/max_pending_requests", 3)
         .start();
+    // Before there is a connection, all requests wait for it.
+    assert_eq!(at_once(&gateway, "/plain", 1).await, [200]);
     let mut statuses = at_once(&gateway, "/delay?ms=500", 10).await;
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 200, 200, 200, 503, 503, 503, 503, 503]);

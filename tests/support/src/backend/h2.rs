@@ -186,6 +186,7 @@ impl Call<'_> {
     ) -> Result<(), Stopped> {
         match path {
             "/echo" => self.echo(parts, respond).await,
+            _ if parts.method == http::Method::HEAD => whole(respond, Response::new(()), "").await,
             "/download" => {
                 let mut stream = self.download_stream(respond)?;
                 let bytes = self.query.number("bytes").unwrap_or(0);
@@ -203,7 +204,9 @@ impl Call<'_> {
             }
             "/trailers" => {
                 self.drain().await?;
-                let mut stream = respond.send_response(Response::new(()), false)?;
+                let mut response = Response::new(());
+                *response.headers_mut() = map(&[("trailer", "x-checksum")]);
+                let mut stream = respond.send_response(response, false)?;
                 send(&mut stream, Bytes::from_static(b"body"), false).await?;
                 stream.send_trailers(map(&[("x-checksum", "abc")]))
             }
@@ -233,7 +236,15 @@ impl Call<'_> {
             "/status" => {
                 let code = self.query.number("code").unwrap_or(200) as u16;
                 *response.status_mut() = http::StatusCode::from_u16(code).expect("a status");
-                (response, "status")
+                // RFC 9110 15.3.5, 15.4.5: these have no content.
+                (
+                    response,
+                    if matches!(code, 204 | 304) {
+                        ""
+                    } else {
+                        "status"
+                    },
+                )
             }
             "/empty" => {
                 *response.status_mut() = http::StatusCode::NO_CONTENT;
