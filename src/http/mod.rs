@@ -45,7 +45,8 @@ impl Service {
     {
         match version {
             Version::H2 => h2::serve(self, io, peer, drain).await,
-            Version::H1 => h1::serve(self, io, peer, drain).await,
+            // Boxed: HTTP/2, which most connections speak, needs less memory.
+            Version::H1 => Box::pin(h1::serve(self, io, peer, drain)).await,
         }
     }
 }

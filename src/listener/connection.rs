@@ -14,21 +14,24 @@ use super::proxy_protocol;
 use crate::drain::Watch;
 use crate::http::Version;
 use crate::proxy::{Peer, PeerTls};
-use crate::telemetry::HandshakeLabels;
+use crate::telemetry::{ActiveGuard, HandshakeLabels};
 use crate::tls::{Alpn, ClientIdentity, KeyType, TlsInfo, TlsStream, TlsVersion};
 
 /// Start of HTTP/2 with prior knowledge (RFC 9113 3.4); no HTTP/1.1 method begins so.
 const PREFACE: &[u8] = b"PRI";
+
+/// What counts a connection as open.
+type Open = (ConnectionSlot, ActiveGuard);
 
 impl Listener {
     pub(super) async fn connection(
         self: Rc<Self>,
         mut tcp: TcpStream,
         peer: SocketAddr,
-        (_connection, mut handshake): (ConnectionSlot, HandshakeSlot),
+        (connection, mut handshake): (ConnectionSlot, HandshakeSlot),
         drain: Watch,
     ) {
-        let _active = self.metrics.accepted();
+        let open = (connection, self.metrics.accepted());
         let mut peer = peer;
         if let Some(params) = &self.params.proxy_protocol {
             match proxy_protocol::read(&mut tcp, peer, params).await {
@@ -43,8 +46,8 @@ impl Listener {
             return self.metrics.rejected("max_handshakes_per_client");
         }
         match &self.acceptor {
-            Some(_) => self.secure(tcp, peer, handshake, drain).await,
-            None => self.plain(tcp, peer, handshake, drain).await,
+            Some(_) => self.secure(tcp, peer, (handshake, open), drain).await,
+            None => self.plain(tcp, peer, (handshake, open), drain).await,
         }
     }
 
@@ -52,7 +55,7 @@ impl Listener {
         self: Rc<Self>,
         tcp: TcpStream,
         peer: SocketAddr,
-        handshake: HandshakeSlot,
+        (handshake, open): (HandshakeSlot, Open),
         drain: Watch,
     ) {
         let Some(tls) = self.handshake(tcp, peer, &drain).await else {
@@ -72,7 +75,7 @@ impl Listener {
             identity,
             self.service.proxy.wants_tls().then(|| log_of(info)),
         );
-        self.serve(tls, version, peer, drain).await;
+        self.serve(tls, version, peer, open, drain);
     }
 
     async fn handshake(
@@ -122,7 +125,7 @@ impl Listener {
         self: Rc<Self>,
         tcp: TcpStream,
         peer: SocketAddr,
-        handshake: HandshakeSlot,
+        (handshake, open): (HandshakeSlot, Open),
         drain: Watch,
     ) {
         let limit = self.service.params.header_timeout;
@@ -131,10 +134,12 @@ impl Listener {
         };
         drop(handshake);
         let peer = Peer::new(peer, false, None, None);
-        self.serve(tcp, version, peer, drain).await;
+        self.serve(tcp, version, peer, open, drain);
     }
 
-    async fn serve<IO>(&self, io: IO, version: Version, peer: Peer, drain: Watch)
+    /// In a task of its own, so that the handshake's memory is not held as long as
+    /// the connection.
+    fn serve<IO>(&self, io: IO, version: Version, peer: Peer, open: Open, drain: Watch)
     where
         IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
     {
@@ -143,7 +148,10 @@ impl Listener {
             Version::H1 => "http/1.1",
         });
         let service = self.service.clone();
-        service.serve(io, version, Rc::new(peer), drain).await;
+        tokio::task::spawn_local(async move {
+            let _open = open;
+            service.serve(io, version, Rc::new(peer), drain).await;
+        });
     }
 }
 
