@@ -238,8 +238,10 @@ async fn admin(
     let shard = metrics.shard();
     let refresh = clusters.iter().map(|cluster| {
         let metrics = shard.cluster(&cluster.params.name);
-        let stats = cluster.endpoints.stats().clone();
-        Box::new(move || copy_stats(&metrics, &stats)) as Box<dyn Fn() + Send + Sync>
+        // The watch and not its numbers alone: with fixed addresses it is all that
+        // keeps the number of endpoints.
+        let endpoints = cluster.endpoints.clone();
+        Box::new(move || copy_stats(&metrics, endpoints.stats())) as Box<dyn Fn() + Send + Sync>
     });
     let state = AdminState {
         metrics: metrics.clone(),

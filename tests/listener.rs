@@ -62,18 +62,26 @@ fn handshakes_have_a_deadline() {
 fn what_is_not_tls_is_closed() {
     let backend = h2_backend();
     let gateway = setup(&backend).start();
-    for bytes in [
-        &b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"[..],
-        &[0; 100],
-        b"\x16\x03\x01\xff\xff",
-    ] {
+    for bytes in [&[0; 100][..], b"\x16\x03\x01\xff\xff", b"SSH-2.0-x\r\n"] {
         let mut stream = tcp(&gateway);
         stream.write_all(bytes).expect("sent");
         stream
             .shutdown(std::net::Shutdown::Write)
             .expect("shut down");
-        assert!(is_closed(stream), "{bytes:?}");
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        // An alert at most.
+        let alert = rest.first().is_none_or(|kind| *kind == 21);
+        assert!(ended.is_ok() && alert, "{bytes:?}: {ended:?} {rest:?}");
     }
+    // People forget the s of https: they are told.
+    let mut stream = tcp(&gateway);
+    let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stream.write_all(request).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("closed");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("https"), "{answer}");
     assert_eq!(backend.record().count(), 0);
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Ping, PingPong, Reason, RecvStream};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
@@ -293,6 +293,13 @@ async fn stream(
     respond: SendResponse<Bytes>,
 ) {
     let mut client = Client(respond);
+    if request.headers().len() > service.params.max_headers {
+        let mut refusal = Response::new(());
+        *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        // A client that is gone needs no answer.
+        let _ = client.0.send_response(refusal, true);
+        return;
+    }
     let mut out = Outgoing::new(request.map(Body::h2));
     if let Ok(response) = service.proxy.forward(&mut out, peer, &mut client).await {
         let (head, body) = response.into_parts();

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use http::{Request, Response, Version};
-use http_body_util::{LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::body::{Body, BodyError};
 use super::failure::Failure;
@@ -216,31 +216,13 @@ fn http1_request<D>(
     let limit = flow.route.max_body.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let body: crate::upstream::Http1Body = match body.is_end() {
-        true => Box::pin(http_body_util::Empty::<Bytes>::new().map_err_never()),
+        true => {
+            let empty = http_body_util::Empty::<Bytes>::new();
+            Box::pin(empty.map_err(|never: std::convert::Infallible| match never {}))
+        }
         false => Box::pin(Limited::new(body, limit)),
     };
     Request::from_parts(head, body)
-}
-
-/// An empty body's error type, made the pool's.
-trait NeverFails: Sized {
-    fn map_err_never(
-        self,
-    ) -> http_body_util::combinators::MapErr<
-        Self,
-        fn(std::convert::Infallible) -> Box<dyn std::error::Error + Send + Sync>,
-    >;
-}
-
-impl NeverFails for http_body_util::Empty<Bytes> {
-    fn map_err_never(
-        self,
-    ) -> http_body_util::combinators::MapErr<
-        Self,
-        fn(std::convert::Infallible) -> Box<dyn std::error::Error + Send + Sync>,
-    > {
-        http_body_util::BodyExt::map_err(self, |never| match never {})
-    }
 }
 
 fn http1_failure(error: &hyper::Error, limit: Option<u64>) -> Failure {

@@ -23,7 +23,7 @@ use super::record::Record;
 use super::timer::Timer;
 use super::{Peer, Proxy};
 use crate::route::RouteParams;
-use crate::upstream::{Cluster, Lease, Protocol};
+use crate::upstream::{AcquireError, Choice, Cluster, Lease, Protocol};
 
 /// The client's side of one exchange, as the HTTP version has it.
 pub trait Downstream {
@@ -163,13 +163,25 @@ impl Proxy {
         let attempts = flow.route.retry.attempts;
         let mut exclude: Vec<SocketAddr> = Vec::new();
         let mut tried = 0;
+        let mut unavailable: Option<AcquireError> = None;
         loop {
-            let lease = match acquire(flow, &exclude).await {
+            let choice = flow.cluster.choose(&exclude).map_err(Failure::Acquire)?;
+            match unavailable.take() {
+                // Where there was no connection a moment ago there is none now.
+                Some(error) if exclude.contains(&choice.endpoint()) => {
+                    return Err(Failure::Acquire(error));
+                }
+                Some(_) => {
+                    tried += 1;
+                    record.retried();
+                }
+                None => {}
+            }
+            let lease = match acquire(flow, choice, &exclude).await {
                 Ok(lease) => lease,
                 Err(Failure::Acquire(error)) if tried < attempts && error.retriable() => {
-                    tried += 1;
                     exclude.extend(error.endpoint());
-                    record.retried();
+                    unavailable = Some(error);
                     continue;
                 }
                 Err(failure) => return Err(failure),
@@ -260,9 +272,9 @@ fn switch<D: Downstream>(
 /// A slot on a connection, within the route's timeout and the client's patience.
 async fn acquire<D: Downstream>(
     flow: &mut Flow<'_, D>,
+    choice: Choice,
     exclude: &[SocketAddr],
 ) -> Result<Lease, Failure> {
-    let choice = flow.cluster.choose(exclude).map_err(Failure::Acquire)?;
     if let Some(lease) = choice.try_lease() {
         return Ok(lease);
     }

@@ -202,6 +202,10 @@ pub struct Choice {
 }
 
 impl Choice {
+    pub fn endpoint(&self) -> SocketAddr {
+        self.pool.endpoint.address
+    }
+
     /// A slot that is free right now; none: use [`Cluster::wait`].
     pub fn try_lease(&self) -> Option<Lease> {
         self.pool.try_acquire().map(Lease::new)

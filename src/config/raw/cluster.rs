@@ -120,8 +120,10 @@ pub(in crate::config) struct Pool {
     /// HTTP/2: bytes a backend may send on one stream before we have passed them on.
     #[serde(default = "kib::<256>")]
     pub(in crate::config) stream_window: Size,
-    /// HTTP/2: the same for all streams of a connection together.
-    #[serde(default = "mib::<1>")]
+    /// HTTP/2: the same for all streams of a connection together. With room for
+    /// `stream_window` times `max_concurrent_streams`, clients that read slowly hold
+    /// up nobody else's responses.
+    #[serde(default = "mib::<32>")]
     pub(in crate::config) connection_window: Size,
     /// HTTP/2: the largest frame a backend may send, 16KiB to 16777215 bytes.
     #[serde(default = "kib::<16>")]
@@ -155,7 +157,7 @@ impl Default for Pool {
             ping_keepalive: Switch::off(),
             backoff: Backoff::default(),
             stream_window: kib::<256>(),
-            connection_window: mib::<1>(),
+            connection_window: mib::<32>(),
             max_frame_size: kib::<16>(),
             max_header_list_size: kib::<64>(),
         }
