@@ -142,10 +142,13 @@ async fn five_thousand_idle_connections() {
     let before = gateway.memory();
     let since = Instant::now();
     let options = Options::default();
+    let context = tls::context(&gateway, &options);
     let mut held = Vec::with_capacity(CONNECTIONS);
     while held.len() < CONNECTIONS {
         let batch = (0..50).map(|_| async {
-            let stream = tls::connect(&gateway, &options).await.expect("TLS");
+            let ssl = tls::session_in(&context, &options);
+            let stream = tls::tcp(gateway.address()).await;
+            let stream = tls::handshake(ssl, stream).await.expect("TLS");
             let (requests, connection) = h2::client::handshake::<_>(stream).await.expect("HTTP/2");
             (requests, tokio::spawn(connection))
         });

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use openssl::ssl::{Ssl, SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
@@ -82,10 +82,33 @@ pub async fn handshake(
 
 /// A client's session as the options have it.
 pub fn session(gateway: &Gateway, options: &Options) -> Ssl {
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("a context");
-    let store = builder.cert_store_mut();
-    store
-        .add_cert(gateway.authority().certificate().clone())
+    session_in(&context(gateway, options), options)
+}
+
+/// A session of a context that many share.
+pub fn session_in(context: &SslContext, options: &Options) -> Ssl {
+    let mut ssl = Ssl::new(context).expect("a session");
+    if let Some(name) = &options.server_name {
+        ssl.set_hostname(name).expect("SNI");
+        if options.verify {
+            ssl.param_mut().set_host(name).expect("a name to verify");
+        }
+    }
+    ssl
+}
+
+/// What sessions of the same options share. Not an `SslConnector`, which reads all of
+/// the system's authorities each time.
+pub fn context(gateway: &Gateway, options: &Options) -> SslContext {
+    let mut builder = SslContext::builder(SslMethod::tls_client()).expect("a context");
+    builder.set_verify(match options.verify {
+        true => SslVerifyMode::PEER,
+        false => SslVerifyMode::NONE,
+    });
+    let authority = gateway.authority().certificate().clone();
+    builder
+        .cert_store_mut()
+        .add_cert(authority)
         .expect("a root");
     builder.set_alpn_protos(options.alpn).expect("ALPN");
     if let Some(version) = options.version {
@@ -109,13 +132,5 @@ pub fn session(gateway: &Gateway, options: &Options) -> Ssl {
                 .expect("added");
         }
     }
-    if !options.verify {
-        builder.set_verify(SslVerifyMode::NONE);
-    }
-    let mut configuration = builder.build().configure().expect("a configuration");
-    configuration = configuration
-        .verify_hostname(options.verify && options.server_name.is_some())
-        .use_server_name_indication(options.server_name.is_some());
-    let name = options.server_name.as_deref().unwrap_or("localhost");
-    configuration.into_ssl(name).expect("a session")
+    builder.build()
 }
