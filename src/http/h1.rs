@@ -17,6 +17,7 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{HttpParams, Service, Upgrade, tunnel};
 use crate::drain::Watch;
@@ -47,13 +48,12 @@ where
     progress.idle.set(Some(Instant::now()));
     let handler = {
         let progress = progress.clone();
-        service_fn(move |request| {
-            Box::pin(handle(
-                service.clone(),
-                peer.clone(),
-                progress.clone(),
-                request,
-            ))
+        service_fn(move |request: Request<Incoming>| {
+            let span =
+                tracing::debug_span!("proxy", method = %request.method(), uri = %request.uri());
+            Box::pin(
+                handle(service.clone(), peer.clone(), progress.clone(), request).instrument(span),
+            )
         })
     };
     let io = TokioIo::new(Watched {

@@ -23,6 +23,7 @@ use h2::{Ping, PingPong, Reason, RecvStream};
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
+use tracing::Instrument;
 
 use super::turn::Turn;
 use super::{HttpParams, Service};
@@ -112,10 +113,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
         let guard = StreamGuard::new(&self.streams);
         let (service, peer) = (self.service.clone(), self.peer.clone());
-        tokio::task::spawn_local(async move {
+        // Of the stream and not of the forwarding alone: the response's body is part of it.
+        let span = tracing::debug_span!("proxy", method = %request.method(), uri = %request.uri());
+        let serve = async move {
             let _guard = guard;
             stream(&service, &peer, request, respond).await;
-        });
+        };
+        tokio::task::spawn_local(serve.instrument(span));
     }
 
     fn close(&mut self) {

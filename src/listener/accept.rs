@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tracing::Instrument;
 
 use super::{Listener, Overload};
 use crate::drain::Watch;
@@ -51,7 +52,12 @@ impl Listener {
         }
         let slots = self.admission.connection();
         let (listener, drain) = (self.clone(), drain.clone());
-        tokio::task::spawn_local(listener.connection(tcp, peer, slots, drain));
+        let span = tracing::debug_span!("listener", name = %self.params.name, %peer);
+        tokio::task::spawn_local(
+            listener
+                .connection(tcp, peer, slots, drain)
+                .instrument(span),
+        );
     }
 
     async fn failed(&self, error: io::Error) {

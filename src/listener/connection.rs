@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 use tokio::net::TcpStream;
+use tracing::Instrument;
 
 use super::Listener;
 use super::admission::{ConnectionSlot, HandshakeSlot};
@@ -88,7 +89,7 @@ impl Listener {
         let started = Instant::now();
         let acceptor = self.acceptor.as_ref()?;
         let mut cut = drain.clone();
-        let accept = pin!(acceptor.accept(tcp));
+        let accept = pin!(acceptor.accept(tcp).instrument(tracing::debug_span!("tls")));
         let result = tokio::select! {
             biased;
             // The handshake, which has a deadline of its own.
@@ -148,10 +149,12 @@ impl Listener {
             Version::H1 => "http/1.1",
         });
         let service = self.service.clone();
-        tokio::task::spawn_local(async move {
+        let serve = async move {
             let _open = open;
             service.serve(io, version, Rc::new(peer), drain).await;
-        });
+        };
+        let span = tracing::debug_span!("http", ?version);
+        tokio::task::spawn_local(serve.instrument(span));
     }
 }
 

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::body::Body;
 use super::exchange::{self, Attempt, Sent};
@@ -150,6 +151,7 @@ impl Proxy {
             None => head.headers().get(http::header::HOST)?.to_str().ok()?,
         };
         let path = head.uri().path();
+        let _span = tracing::debug_span!("route").entered();
         self.table.find(host, path, head.method(), head.headers())
     }
 
@@ -279,7 +281,8 @@ async fn acquire<D: Downstream>(
         return Ok(lease);
     }
     // Boxed: waiting is rare, and the common path's future stays small.
-    let mut acquire = Box::pin(flow.cluster.wait(choice, exclude));
+    let span = tracing::debug_span!("upstream", endpoint = %choice.endpoint());
+    let mut acquire = Box::pin(flow.cluster.wait(choice, exclude).instrument(span));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = acquire.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(Failure::Acquire));
