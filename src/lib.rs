@@ -31,6 +31,24 @@
 //! it, because an OpenSSL job must be resumed on the thread that started it. Each
 //! worker binds every listener with SO_REUSEPORT. One control thread runs the admin
 //! server, DNS and signals, and never touches a connection.
+//!
+//! **HTTP.** HTTP/2 is spoken by the `h2` crate on both sides, not through hyper's
+//! server and client: resets keep their codes, interim responses pass, flow control
+//! goes end to end, and header maps are moved. hyper speaks HTTP/1.1. There is a task
+//! per connection and one per stream; a connection's task writes once a turn
+//! ([`http`], [`upstream`]), so that what became ready together leaves together.
+//!
+//! **Bodies.** A response's body carries the rest of its exchange: the request's body
+//! still going up, the timeouts, the slot in the pool, the record. Dropping it cancels
+//! all of it; there is no other clean-up.
+//!
+//! **TLS.** OpenSSL reads and writes through a BIO of our own over the socket rather
+//! than its socket BIO: it knows when a read has emptied the socket, and gathers what a
+//! handshake writes. It is small enough for a job's 32 KiB stack.
+//!
+//! **Configuration.** Raw structs give the JSON Schema; the schema finds every
+//! structural problem at once; what stands is resolved to the parameter types that each
+//! module declares. `admin` stands below `config` for that reason.
 
 pub mod accelerator;
 pub mod admin;
