@@ -7,6 +7,11 @@ use atomic_waker::AtomicWaker;
 
 /// Raised by OpenSSL's async callback, from any thread, when a paused handshake may
 /// be resumed; taken by the handshake when it is resumed.
+///
+/// A race that cannot be told from the right thing: the callback has no name for the
+/// operation, so that an accelerator which completes one twice, the second time when the
+/// next is in flight, resumes that too early. Completing twice before the resumption is
+/// harmless.
 #[derive(Default)]
 pub struct Signal {
     raised: AtomicBool,

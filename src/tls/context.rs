@@ -8,16 +8,18 @@
 
 use openssl::error::ErrorStack;
 use openssl::hash::{Hasher, MessageDigest};
+use openssl::pkey::PKey;
 use openssl::ssl::{
     AlpnError, NameType, SniError, SslAlert, SslContext, SslContextBuilder, SslMethod, SslMode,
     SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode, SslVersion, select_next_proto,
 };
+use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
 
 use super::error::{TlsError, TlsField};
 use super::names::{self, Names};
-use super::params::{Alpn, Certificate, ClientAuth, ClientCa, TlsParams, TlsVersion};
+use super::params::{Alpn, Certificate, ClientAuth, TlsParams, TlsVersion};
 use super::tickets::TicketKeys;
 
 /// Room for two records and more, so that a read of the socket usually empties it.
@@ -51,6 +53,7 @@ pub(super) fn build(params: &TlsParams, keys: &TicketKeys) -> Result<SslContext,
         return Err(TlsError::new(TlsField::Certificate(0), "there is none"));
     }
     check_keys(&params.certificates)?;
+    let params = &own_copy(params);
     let sets = names::sets(&params.certificates);
     let default_set = names::default_set(&params.certificates, &sets);
     let mut distinct: Vec<&names::Set> = sets.values().filter(|set| **set != default_set).collect();
@@ -67,6 +70,27 @@ pub(super) fn build(params: &TlsParams, keys: &TicketKeys) -> Result<SslContext,
     let mut default = context(params, &default_set, keys)?;
     set_server_names(&mut default, names, others, params.strict_sni);
     Ok(default.build())
+}
+
+/// Keys and certificates are locked and counted in use, and a private key has one lock
+/// for its blinding: workers would wait for each other on a shared one. What cannot be
+/// exported, for instance a key in hardware, stays shared.
+fn own_copy(params: &TlsParams) -> TlsParams {
+    let copy = |cert: &X509| cert.to_der().and_then(|der| X509::from_der(&der));
+    let copy = |cert: &X509| copy(cert).unwrap_or_else(|_| cert.clone());
+    let mut params = params.clone();
+    for certificate in &mut params.certificates {
+        certificate.leaf = copy(&certificate.leaf);
+        certificate.intermediates = certificate.intermediates.iter().map(copy).collect();
+        let key = certificate.key.private_key_to_pkcs8();
+        if let Ok(key) = key.and_then(|der| PKey::private_key_from_pkcs8(&der)) {
+            certificate.key = key;
+        }
+    }
+    if let ClientAuth::Optional(ca) | ClientAuth::Required(ca) = &mut params.client_auth {
+        ca.roots = ca.roots.iter().map(copy).collect();
+    }
+    params
 }
 
 fn check_keys(certificates: &[Certificate]) -> Result<(), TlsError> {
@@ -117,8 +141,7 @@ fn context(
             .map_err(|stack| TlsError::openssl(TlsField::Certificate(*index), &stack))?;
     }
     set_sessions(&mut context, params, keys)?;
-    set_client_auth(&mut context, &params.client_auth)
-        .map_err(|stack| TlsError::openssl(TlsField::ClientAuth, &stack))?;
+    set_client_auth(&mut context, &params.client_auth)?;
     set_alpn(&mut context, &params.alpn);
     Ok(context)
 }
@@ -205,8 +228,8 @@ fn session_context(auth: &ClientAuth) -> Result<[u8; 32], ErrorStack> {
     Ok(std::array::from_fn(|i| digest.get(i).copied().unwrap_or(0)))
 }
 
-fn set_client_auth(context: &mut SslContextBuilder, auth: &ClientAuth) -> Result<(), ErrorStack> {
-    let (mode, ClientCa { roots, depth }) = match auth {
+fn set_client_auth(context: &mut SslContextBuilder, auth: &ClientAuth) -> Result<(), TlsError> {
+    let (mode, ca) = match auth {
         ClientAuth::Off => {
             context.set_verify(SslVerifyMode::NONE);
             return Ok(());
@@ -217,6 +240,17 @@ fn set_client_auth(context: &mut SslContextBuilder, auth: &ClientAuth) -> Result
             ca,
         ),
     };
+    if ca.roots.is_empty() {
+        let reason = "there is no authority to verify client certificates against";
+        return Err(TlsError::new(TlsField::ClientAuth, reason));
+    }
+    context.set_verify_depth(ca.depth);
+    context.set_verify(mode);
+    set_authorities(context, &ca.roots)
+        .map_err(|stack| TlsError::openssl(TlsField::ClientAuth, &stack))
+}
+
+fn set_authorities(context: &mut SslContextBuilder, roots: &[X509]) -> Result<(), ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
     // Whoever is listed is trusted, also an intermediate without its root.
     store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
@@ -224,10 +258,7 @@ fn set_client_auth(context: &mut SslContextBuilder, auth: &ClientAuth) -> Result
         store.add_cert(root.clone())?;
         context.add_client_ca(root)?;
     }
-    context.set_verify_cert_store(store.build())?;
-    context.set_verify_depth(*depth);
-    context.set_verify(mode);
-    Ok(())
+    context.set_verify_cert_store(store.build())
 }
 
 fn set_alpn(context: &mut SslContextBuilder, alpn: &[Alpn]) {

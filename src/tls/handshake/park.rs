@@ -20,7 +20,14 @@ pub(super) struct Park {
     /// In fd mode: what the job waits for.
     fds: Vec<AsyncFd<OwnedFd>>,
     retries: u32,
-    timer: Option<Pin<Box<Sleep>>>,
+    pause: Option<Pause>,
+}
+
+/// Before another try.
+enum Pause {
+    /// The rest of the runtime's turn, in which others may make room.
+    Turn,
+    Timer(Pin<Box<Sleep>>),
 }
 
 /// What a parked handshake waits for.
@@ -61,14 +68,22 @@ impl Park {
     ) -> Poll<()> {
         match wait {
             Wait::Completion => self.poll_completion(handshake, cx),
-            Wait::Retry => {
-                if let Some(timer) = &mut self.timer {
-                    ready!(timer.as_mut().poll(cx));
-                    self.timer = None;
-                }
-                Poll::Ready(())
-            }
+            Wait::Retry => self.poll_retry(cx),
         }
+    }
+
+    fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.pause {
+            Some(Pause::Turn) => {
+                self.pause = None;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Some(Pause::Timer(timer)) => ready!(timer.as_mut().poll(cx)),
+            None => {}
+        }
+        self.pause = None;
+        Poll::Ready(())
     }
 
     fn watch<S>(&mut self, handshake: &Handshake<S>) -> io::Result<()> {
@@ -111,9 +126,13 @@ impl Park {
     /// Starts the wait before another try: a turn of the runtime at first, then 1 ms,
     /// doubled each time.
     fn refused(&mut self) {
-        let millis = (1 << self.retries.min(10)) / 2;
-        let wait = Duration::from_millis(millis).min(LONGEST_RETRY);
+        self.pause = Some(match self.retries {
+            0 => Pause::Turn,
+            n => {
+                let wait = Duration::from_millis(1 << (n - 1).min(10)).min(LONGEST_RETRY);
+                Pause::Timer(Box::pin(sleep_until(Instant::now() + wait)))
+            }
+        });
         self.retries += 1;
-        self.timer = Some(Box::pin(sleep_until(Instant::now() + wait)));
     }
 }

@@ -1,19 +1,23 @@
 //! Client certificates.
 
-use openssl::ssl::{Ssl, SslVersion};
+use openssl::ssl::{Ssl, SslContextBuilder, SslVersion};
 use tokio::io::AsyncReadExt;
 
 use super::support::*;
 use crate::tls::*;
 
-fn ssl(version: SslVersion, identity: Option<&Certificate>) -> Ssl {
+fn context(version: SslVersion, identity: Option<&Certificate>) -> SslContextBuilder {
     let mut context = client_context();
     context.set_max_proto_version(Some(version)).unwrap();
     if let Some(Certificate { leaf, key, .. }) = identity {
         context.set_certificate(leaf).unwrap();
         context.set_private_key(key).unwrap();
     }
-    client_ssl(&context.build(), Some("localhost"))
+    context
+}
+
+fn ssl(version: SslVersion, identity: Option<&Certificate>) -> Ssl {
+    client_ssl(&context(version, identity).build(), Some("localhost"))
 }
 
 fn acceptor_with(auth: ClientAuth) -> Acceptor {
@@ -84,11 +88,9 @@ fn a_strangers_certificate_is_refused() {
 }
 
 #[test]
-fn an_intermediate_can_be_trusted_alone() {
+fn trust_needs_no_root() {
     let root = Ca::new("Root");
-    let mut issued = root.issue(Kind::Ec, &["leaf"]);
-    // Trusting the leaf itself: nothing above it is needed.
-    issued.names.clear();
+    let issued = root.issue(Kind::Ec, &["leaf"]);
     let ca = ClientCa {
         roots: vec![issued.leaf.clone()],
         depth: 0,
@@ -98,5 +100,41 @@ fn an_intermediate_can_be_trusted_alone() {
         let (server, _client) =
             established(&acceptor, ssl(SslVersion::TLS1_3, Some(&issued))).await;
         assert!(server.info().client.is_some());
+    });
+}
+
+#[test]
+fn resumption_keeps_the_identity() {
+    let ca = Ca::new("Clients");
+    let client = ca.issue(Kind::Ec, &["robot-7"]);
+    run(async {
+        let acceptor = acceptor_with(ClientAuth::Required(ca.client_ca()));
+        for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+            let context = || context(version, Some(&client));
+            let (first, sessions) = visit(&acceptor, context(), None).await;
+            let (second, _) = visit(&acceptor, context(), sessions.first()).await;
+            assert!(second.resumed && second.client.is_some());
+            assert_eq!(first.client, second.client);
+        }
+    });
+}
+
+/// One process's listeners share their ticket keys, but not who they let in.
+#[test]
+fn a_session_of_an_open_listener_opens_no_other() {
+    let ca = Ca::new("Clients");
+    let mut params = plain_params();
+    let keys = TicketKeys::generate().unwrap();
+    let open = Acceptor::new(&params, &keys).unwrap();
+    params.client_auth = ClientAuth::Required(ca.client_ca());
+    let guarded = Acceptor::new(&params, &keys).unwrap();
+    run(async {
+        for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+            let (_, sessions) = visit(&open, context(version, None), None).await;
+            let mut ssl = ssl(version, None);
+            qat_sys::client::set_session(&mut ssl, &sessions[0]).unwrap();
+            let (server, _) = handshake(&guarded, ssl).await;
+            assert_eq!(server.err().unwrap().outcome(), "client_cert");
+        }
     });
 }

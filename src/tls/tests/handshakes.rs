@@ -1,9 +1,6 @@
 //! What a handshake settles: versions, names, keys, protocols, sessions.
 
-use std::sync::{Arc, Mutex};
-
-use openssl::ssl::{SslSession, SslSessionCacheMode, SslVersion};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use openssl::ssl::{SslContextBuilder, SslVersion};
 
 use super::support::*;
 use crate::tls::*;
@@ -176,34 +173,10 @@ fn alpn_without_overlap_is_fatal() {
     });
 }
 
-/// Connects with `session`, exchanges a byte, and gives what the server made of it and
-/// the sessions it handed out.
-async fn visit(
-    acceptor: &Acceptor,
-    version: SslVersion,
-    session: Option<&SslSession>,
-) -> (TlsInfo, Vec<SslSession>) {
-    let sessions = Arc::new(Mutex::new(Vec::new()));
-    let sink = sessions.clone();
+fn client(version: SslVersion) -> SslContextBuilder {
     let mut context = client_context();
     context.set_max_proto_version(Some(version)).unwrap();
-    // OpenSSL's own cache makes its sessions useless when it goes.
-    let mode = SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL;
-    context.set_session_cache_mode(mode);
-    context.set_new_session_callback(move |_, session| sink.lock().unwrap().push(session));
-    let context = context.build();
-    let mut ssl = client_ssl(&context, Some("a.test"));
-    if let Some(session) = session {
-        qat_sys::client::set_session(&mut ssl, session).unwrap();
-    }
-    let (mut server, mut client) = established(acceptor, ssl).await;
-    server.write_all(b"x").await.unwrap();
-    server.flush().await.unwrap();
-    client.read_u8().await.unwrap();
-    // OpenSSL does not resume what was not closed.
-    client.shutdown().await.unwrap();
-    let sessions = std::mem::take(&mut *sessions.lock().unwrap());
-    (server.info().clone(), sessions)
+    context
 }
 
 #[test]
@@ -220,14 +193,14 @@ fn sessions_resume_on_every_worker() {
         let [one, two] = [0, 1].map(|_| Acceptor::new(&params, &keys).unwrap());
         let stranger = acceptor(&params);
         for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
-            let (info, sessions) = visit(&one, version, None).await;
+            let (info, sessions) = visit(&one, client(version), None).await;
             assert!(!info.resumed);
             let expected = if version == SslVersion::TLS1_3 { 2 } else { 1 };
             assert_eq!(sessions.len(), expected);
-            let (info, _) = visit(&two, version, sessions.first()).await;
+            let (info, _) = visit(&two, client(version), sessions.first()).await;
             assert!(info.resumed, "{version:?}");
             assert_eq!((info.key_type, info.sni.as_deref()), (None, Some("a.test")));
-            let (info, _) = visit(&stranger, version, sessions.first()).await;
+            let (info, _) = visit(&stranger, client(version), sessions.first()).await;
             assert!(!info.resumed, "{version:?}");
         }
     });
@@ -240,9 +213,14 @@ fn no_tickets_no_resumption() {
     run(async {
         let acceptor = acceptor(&params);
         for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
-            let (_, sessions) = visit(&acceptor, version, None).await;
+            let (_, sessions) = visit(&acceptor, client(version), None).await;
             if let Some(session) = sessions.first() {
-                assert!(!visit(&acceptor, version, Some(session)).await.0.resumed);
+                assert!(
+                    !visit(&acceptor, client(version), Some(session))
+                        .await
+                        .0
+                        .resumed
+                );
             }
         }
     });

@@ -15,7 +15,7 @@ fn field(change: impl FnOnce(&mut TlsParams)) -> TlsField {
 
 #[test]
 fn each_bad_field_is_named() {
-    use TlsField::*;
+    use TlsField::{CipherList, CipherSuites, Group, MinimumVersion, PrivateKey};
     let bad = || Some("NO-SUCH-THING".to_owned());
     assert_eq!(field(|p| p.cipher_list = bad()), CipherList);
     assert_eq!(field(|p| p.cipher_suites = bad()), CipherSuites);
@@ -23,14 +23,22 @@ fn each_bad_field_is_named() {
         field(|p| p.groups = vec!["X25519".to_owned(), "P-257".to_owned()]),
         Group(1)
     );
-    assert_eq!(field(|p| p.certificates.clear()), Certificate(0));
+    assert_eq!(field(|p| p.certificates.clear()), TlsField::Certificate(0));
+    let nobody = || ClientCa {
+        roots: Vec::new(),
+        depth: 1,
+    };
+    assert_eq!(
+        field(|p| p.client_auth = ClientAuth::Required(nobody())),
+        TlsField::ClientAuth
+    );
     let turned = |p: &mut TlsParams| {
         p.minimum_version = TlsVersion::Tls13;
         p.maximum_version = TlsVersion::Tls12;
     };
     assert_eq!(field(turned), MinimumVersion);
     let other = Ca::new("CA").issue(Kind::Ec, &["b.test"]);
-    let mixed = super::super::Certificate {
+    let mixed = Certificate {
         leaf: other.leaf,
         ..plain_params().certificates[0].clone()
     };

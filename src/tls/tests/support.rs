@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openssl::asn1::Asn1Time;
@@ -11,9 +12,12 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslVerifyMode};
+use openssl::ssl::{
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode,
+};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_openssl::SslStream;
 
@@ -204,4 +208,31 @@ pub(super) async fn established(acceptor: &Acceptor, ssl: Ssl) -> (TlsStream, Cl
         server.expect("the server's side"),
         client.expect("the client's side"),
     )
+}
+
+/// Connects with `session`, exchanges a byte, and gives what the server made of it and
+/// the sessions it handed out.
+pub(super) async fn visit(
+    acceptor: &Acceptor,
+    mut context: SslContextBuilder,
+    session: Option<&SslSession>,
+) -> (TlsInfo, Vec<SslSession>) {
+    let sessions = Arc::new(Mutex::new(Vec::new()));
+    let sink = sessions.clone();
+    // OpenSSL's own cache makes its sessions useless when it goes.
+    let mode = SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL;
+    context.set_session_cache_mode(mode);
+    context.set_new_session_callback(move |_, session| sink.lock().unwrap().push(session));
+    let mut ssl = client_ssl(&context.build(), Some("a.test"));
+    if let Some(session) = session {
+        qat_sys::client::set_session(&mut ssl, session).unwrap();
+    }
+    let (mut server, mut client) = established(acceptor, ssl).await;
+    server.write_all(b"x").await.unwrap();
+    server.flush().await.unwrap();
+    client.read_u8().await.unwrap();
+    // OpenSSL does not resume what was not closed.
+    client.shutdown().await.unwrap();
+    let sessions = std::mem::take(&mut *sessions.lock().unwrap());
+    (server.info().clone(), sessions)
 }
