@@ -84,14 +84,11 @@ pub(super) fn try_send(tcp: &TcpStream, output: &mut Vec<u8>) -> io::Result<bool
 /// One system call, even if the runtime has not heard of the socket yet: a new one takes
 /// the first flight before its first event.
 fn send(tcp: &TcpStream, data: &[u8]) -> io::Result<usize> {
+    let send = || SockRef::from(tcp).send_with_flags(data, libc::MSG_NOSIGNAL);
     let mut tried = false;
     let result = tcp.try_io(Interest::WRITABLE, || {
         tried = true;
-        SockRef::from(tcp).send(data)
+        send()
     });
-    if tried {
-        result
-    } else {
-        SockRef::from(tcp).send(data)
-    }
+    if tried { result } else { send() }
 }

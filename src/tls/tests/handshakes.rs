@@ -31,6 +31,21 @@ fn both_versions() {
 }
 
 #[test]
+fn hybrid_groups_where_there_are_any() {
+    const GROUP: &str = "X25519MLKEM768";
+    if !supported_group(GROUP) {
+        return;
+    }
+    let mut params = plain_params();
+    params.groups.insert(0, GROUP.to_owned());
+    run(async {
+        let ssl = client_ssl(&client_context().build(), Some("localhost"));
+        let (server, _client) = established(&acceptor(&params), ssl).await;
+        assert_eq!(server.info().group, Some(GROUP));
+    });
+}
+
+#[test]
 fn names_choose_certificates() {
     let ca = Ca::new("CA");
     let certs = vec![
