@@ -30,6 +30,8 @@ use super::{HttpParams, Service};
 use crate::drain::Watch;
 use crate::proxy::{Body, Downstream, Outgoing, Peer, Pump};
 
+/// Stream errors of a client before its connection is closed.
+const STREAM_ERRORS: usize = 10_000;
 /// Streams reset by the gateway whose late frames are still recognised.
 const RESETS_REMEMBERED: usize = 256;
 
@@ -59,9 +61,9 @@ fn builder(params: &HttpParams) -> Builder {
         .max_frame_size(params.max_frame_size)
         .max_header_list_size(params.max_header_list_size)
         .max_send_buffer_size(params.max_send_buffer)
-        // Late frames of streams the gateway has reset are the network's doing, not
-        // an attack; h2 would end the connection after 1024 of them in all.
-        .max_local_error_reset_streams(None)
+        // Late frames of streams the gateway has reset count as well, and they are the
+        // network's doing: h2's own 1024 in a connection's life are few.
+        .max_local_error_reset_streams(Some(STREAM_ERRORS))
         .max_concurrent_reset_streams(RESETS_REMEMBERED);
     builder
 }
