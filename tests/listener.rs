@@ -28,10 +28,13 @@ fn is_closed(mut stream: TcpStream) -> bool {
     }
 }
 
-fn rejected(gateway: &Gateway) -> f64 {
-    gateway
-        .metrics()
-        .sum("gateway_listener_connections_rejected_total", &[])
+/// Waits until so many connections have been counted as rejected.
+fn wait_rejected(gateway: &Gateway, count: f64) {
+    support::eventually("rejected connections", || {
+        let metrics = gateway.metrics();
+        let rejected = metrics.sum("gateway_listener_connections_rejected_total", &[]);
+        (rejected >= count).then_some(())
+    });
 }
 
 #[test]
@@ -51,11 +54,12 @@ fn handshakes_have_a_deadline() {
         since.elapsed() >= Duration::from_millis(400),
         "closed too early"
     );
-    let labels = [("outcome", "timeout")];
-    let counted = gateway
-        .metrics()
-        .sum("gateway_tls_handshakes_total", &labels);
-    assert_eq!(counted, 2.0);
+    support::eventually("both are counted", || {
+        let labels = [("outcome", "timeout")];
+        let metrics = gateway.metrics();
+        let counted = metrics.sum("gateway_tls_handshakes_total", &labels);
+        (counted == 2.0).then_some(())
+    });
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn connections_past_the_bound_are_shed() {
         (active == 4.0).then_some(())
     });
     assert!(is_closed(tcp(&gateway)));
-    assert!(rejected(&gateway) >= 1.0);
+    wait_rejected(&gateway, 1.0);
     drop(held);
     let Some(curl) = Curl::new(&gateway) else {
         return;
@@ -146,7 +150,7 @@ fn handshakes_of_one_client_are_bounded() {
         (now == 3.0).then_some(())
     });
     assert!(is_closed(tcp(&gateway)));
-    assert!(rejected(&gateway) >= 1.0);
+    wait_rejected(&gateway, 1.0);
     drop(held);
     let Some(curl) = Curl::new(&gateway) else {
         return;
@@ -273,7 +277,7 @@ mod proxy_protocol {
         // Silence is cut off.
         assert!(is_closed(tcp(&gateway)));
         assert_eq!(backend.record().count(), 0);
-        assert!(rejected(&gateway) >= 5.0);
+        wait_rejected(&gateway, 5.0);
     }
 
     #[tokio::test]
