@@ -136,10 +136,16 @@ fn connections_past_the_bound_wait_by_default() {
 }
 
 #[test]
-fn handshakes_of_one_client_are_bounded() {
+fn handshakes_are_bounded() {
+    for limit in ["/max_handshakes", "/max_handshakes_per_client"] {
+        handshakes_bounded_by(limit);
+    }
+}
+
+fn handshakes_bounded_by(limit: &str) {
     let backend = h2_backend();
     let gateway = setup(&backend)
-        .listener("/max_handshakes_per_client", 3)
+        .listener(limit, 3)
         .listener("/overload", "shed")
         .start();
     let held: Vec<_> = (0..3).map(|_| tcp(&gateway)).collect();

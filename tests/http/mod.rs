@@ -163,6 +163,21 @@ async fn idle_http2_connections_get_goaway() {
 }
 
 #[test]
+fn clients_that_answer_no_ping_are_closed() {
+    let backend = h2_backend();
+    let gateway = setup(&backend)
+        .listener(
+            "/http/ping_keepalive",
+            serde_json::json!({ "interval": "200ms", "timeout": "300ms" }),
+        )
+        .start();
+    let mut raw = Raw::connect_with(&gateway, &support::client::tls::Options::default());
+    // The preface and empty SETTINGS; then silence.
+    raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    assert!(raw.read_to_end().is_some(), "not closed");
+}
+
+#[test]
 fn slow_heads_are_cut_off() {
     let backend = h2_backend();
     let gateway = setup(&backend)

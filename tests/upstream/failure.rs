@@ -72,6 +72,34 @@ fn a_silent_backend_is_504() {
     curl.h1("/plain", &[]).expect(504);
 }
 
+/// Of a full backlog the kernel answers no more SYNs, as a host that is gone.
+#[test]
+fn connecting_has_an_end() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).expect("a port");
+    socket.listen(0).expect("listening");
+    let address = socket.local_addr().expect("an address").as_socket();
+    let address = address.expect("an IP address");
+    let most = Duration::from_millis(200);
+    let mut filled = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, most) {
+        filled.push(stream);
+    }
+    let nobody = h2_backend();
+    let gateway = setup(&nobody)
+        .cluster("/endpoints", json!([address]))
+        .cluster("/connect_timeout", "300ms")
+        .start();
+    let Some(curl) = Curl::new(&gateway) else {
+        return;
+    };
+    let response = curl.h2("/plain", &[]);
+    assert!(matches!(response.status, 503 | 504), "{response:#?}");
+    assert!(response.total < 10.0, "{response:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_backend_fails_what_was_in_flight_alone() {
     let (dying, living) = (h2_backend(), h2_backend());

@@ -191,3 +191,40 @@ fn an_idle_client_holds_no_stream() {
     });
     assert!(raw.is_silent_for(Duration::from_millis(50)));
 }
+
+/// The timers that the kernel runs for established connections to a port: 2 is
+/// keep-alive (`timer_active` of proc_net_tcp, tcp_diag).
+fn timers(port: u16) -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table");
+    let remote = format!("0100007F:{port:04X}");
+    let rows = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // sl local remote state queues timer:when …; 01 is ESTABLISHED.
+    rows.filter(|row| row.get(2) == Some(&remote.as_str()) && row.get(3) == Some(&"01"))
+        .filter_map(|row| Some(row.get(5)?.split(':').next()?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn tcp_keepalive_is_on_unless_off() {
+    for (keepalive, timer) in [
+        (
+            serde_json::json!({ "time": "20s", "interval": "5s", "probes": 3 }),
+            "02",
+        ),
+        (serde_json::json!("off"), "00"),
+    ] {
+        let backend = h2_backend();
+        let gateway = setup(&backend)
+            .cluster("/pool/tcp_keepalive", keepalive)
+            .start();
+        let Some(curl) = Curl::new(&gateway) else {
+            return;
+        };
+        curl.h2("/plain", &[]).expect(200);
+        support::eventually("an idle connection's timer", || {
+            (timers(backend.address().port()) == [timer]).then_some(())
+        });
+    }
+}

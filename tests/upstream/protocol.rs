@@ -90,3 +90,31 @@ fn tls_backends_may_go_unverified_and_speak_http_1() {
     };
     assert_eq!(curl.h2("/plain", &[]).expect(200).text(), "ok");
 }
+
+#[test]
+fn the_gateway_shows_a_certificate_where_backends_ask() {
+    let authority = Authority::new("Backends");
+    let server = authority.server(Key::P256, &["backend.internal"]);
+    let backend = Backend::h2(h2::Options {
+        tls: Some(server),
+        clients: Some(authority.clone()),
+        ..h2::Options::default()
+    });
+    for (known, allowed) in [(true, true), (false, false)] {
+        let setup = setup(&backend);
+        let file = authority.write(setup.folder(), "backends");
+        let mut tls = json!({ "ca_file": file, "server_name": "backend.internal" });
+        if known {
+            let own = authority.client(Key::P256, "gateway");
+            let files = own.write(setup.folder(), "own");
+            tls["certificate_chain"] = json!(files.certificate_chain);
+            tls["private_key"] = json!(files.private_key);
+        }
+        let gateway = setup.cluster("/tls", tls).start();
+        let Some(curl) = Curl::new(&gateway) else {
+            return;
+        };
+        let response = curl.h2("/plain", &[]);
+        assert_eq!(response.status == 200, allowed, "{response:#?}");
+    }
+}

@@ -31,7 +31,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Ended, Record, accept_tls, acceptor};
-use crate::certificates::Identity;
+use crate::certificates::{Authority, Identity};
 
 /// Bytes written at once.
 const CHUNK: usize = 16 * 1024;
@@ -47,6 +47,8 @@ pub struct Options {
     /// GOAWAY, gracefully, after so many requests on a connection.
     pub goaway_after: Option<usize>,
     pub tls: Option<Identity>,
+    /// Clients must show a certificate of this authority.
+    pub clients: Option<Authority>,
     /// Before every response.
     pub delay: Duration,
 }
@@ -60,7 +62,8 @@ pub(super) async fn connection(
     match &options.tls {
         None => serve(stream, number, &record, &options).await,
         Some(identity) => {
-            if let Some(stream) = accept_tls(stream, &acceptor(identity, b"\x02h2")).await {
+            let acceptor = acceptor(identity, b"\x02h2", options.clients.as_ref());
+            if let Some(stream) = accept_tls(stream, &acceptor).await {
                 serve(stream, number, &record, &options).await;
             }
         }

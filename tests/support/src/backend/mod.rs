@@ -26,7 +26,7 @@ use std::thread::JoinHandle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::certificates::Identity;
+use crate::certificates::{Authority, Identity};
 pub use record::{Ended, Record, Seen};
 
 /// A running backend.
@@ -51,7 +51,7 @@ impl Backend {
     }
 
     pub fn http1(tls: Option<Identity>) -> Backend {
-        let acceptor = tls.map(|identity| acceptor(&identity, b"\x08http/1.1"));
+        let acceptor = tls.map(|identity| acceptor(&identity, b"\x08http/1.1", None));
         Backend::run(any_port(), move |stream, number, record| {
             tokio::spawn(http1::connection(stream, number, record, acceptor.clone()));
         })
@@ -161,8 +161,12 @@ fn listen(address: SocketAddr) -> StdListener {
 }
 
 /// A TLS server that speaks one protocol by ALPN (length byte first).
-fn acceptor(identity: &Identity, protocol: &'static [u8]) -> openssl::ssl::SslAcceptor {
-    use openssl::ssl::{AlpnError, SslAcceptor, SslMethod, select_next_proto};
+fn acceptor(
+    identity: &Identity,
+    protocol: &'static [u8],
+    clients: Option<&Authority>,
+) -> openssl::ssl::SslAcceptor {
+    use openssl::ssl::{AlpnError, SslAcceptor, SslMethod, SslVerifyMode, select_next_proto};
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("a context");
     builder
         .set_certificate(&identity.certificate)
@@ -171,6 +175,14 @@ fn acceptor(identity: &Identity, protocol: &'static [u8]) -> openssl::ssl::SslAc
     builder.set_alpn_select_callback(move |_, offered| {
         select_next_proto(protocol, offered).ok_or(AlpnError::NOACK)
     });
+    if let Some(clients) = clients {
+        let authority = clients.certificate().clone();
+        builder
+            .cert_store_mut()
+            .add_cert(authority)
+            .expect("a root");
+        builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    }
     builder.build()
 }
 
