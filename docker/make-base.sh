@@ -29,6 +29,7 @@ fi
 
 # The archive of this label that apt knows here: "Debian" or "Debian-Security".
 apt_mirror() {
+    # shellcheck disable=SC2016 # apt's own variable
     apt-get indextargets --format '$(REPO_URI)' "Identifier: Packages" "Origin: Debian" "Label: $1" \
         2>/dev/null | head -n 1
 }
