@@ -59,7 +59,7 @@ build() { # log, further arguments: shows the log only where it fails
 mkdir "$work/context"
 install -m 755 "$binary" "$work/context/qat-gateway"
 # Most of a release binary are line tables.
-if command -v strip >/dev/null; then strip --strip-debug "$work/context/qat-gateway"; fi
+if command -v strip >/dev/null; then strip --strip-debug "$work/context/qat-gateway" || true; fi
 build gateway.log -f Dockerfile --target prebuilt -t "$image" "$work/context"
 build backend.log -f backend.Dockerfile -t "$backend_image" .
 size=$(docker image inspect -f '{{.Size}}' "$image")
