@@ -1,11 +1,26 @@
-//! Nothing to do in an ordinary build: the bindings are committed. With the feature
-//! `bindgen` they are made again from the installed OpenSSL's headers and compared
-//! with the committed ones; `QAT_SYS_BLESS=1` writes them instead of failing.
+//! Finds out whether this OpenSSL has engines. The bindings are committed: with the
+//! feature `bindgen` they are made again from the installed OpenSSL's headers and
+//! compared with the committed ones; `QAT_SYS_BLESS=1` writes them instead of failing.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-check-cfg=cfg(engines)");
+    if has_engines() {
+        println!("cargo:rustc-cfg=engines");
+    }
     #[cfg(feature = "bindgen")]
     regenerate::run();
+}
+
+/// As openssl-sys read it from the headers: distributions may leave engines out, and
+/// OpenSSL 4 has none.
+fn has_engines() -> bool {
+    let told = |name: &str| std::env::var(name).unwrap_or_default();
+    let version = u64::from_str_radix(&told("DEP_OPENSSL_VERSION_NUMBER"), 16);
+    let left_out = told("DEP_OPENSSL_CONF")
+        .split(',')
+        .any(|name| name == "OPENSSL_NO_ENGINE");
+    !left_out && version.is_ok_and(|version| version < 0x4000_0000)
 }
 
 #[cfg(feature = "bindgen")]

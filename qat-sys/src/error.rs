@@ -88,6 +88,18 @@ pub(crate) fn failure(code: i32, system: io::Error) -> Failure {
     }
 }
 
+/// OpenSSL's reasons in one line: the first is the cause, the others are its callers.
+pub(crate) fn told(stack: &ErrorStack) -> String {
+    let Some(first) = stack.errors().first() else {
+        return "OpenSSL gives no reason".to_owned();
+    };
+    let reason = first.reason().unwrap_or("unknown error");
+    match first.data() {
+        Some(data) => format!("{reason}: {data}"),
+        None => reason.to_owned(),
+    }
+}
+
 fn is_eof(stack: &ErrorStack) -> bool {
     stack.errors().iter().any(|error| {
         error.library_code() == bindings::ERR_LIB_SSL

@@ -7,6 +7,8 @@
 //! | [`handshake`] | an SSL during its handshake, which may pause in an async job |
 //! | [`connection`] | an SSL whose handshake is done |
 //! | [`job`] | the side of the async job: pausing, and who completes it |
+//! | [`engine`] | an ENGINE, where this OpenSSL has them |
+//! | [`provider`] | a provider in a library context of its own |
 //! | [`certificate`] | printing names |
 //! | [`client`] | resuming a session, in tests and load generators |
 //!
@@ -21,9 +23,11 @@ pub mod certificate;
 pub mod client;
 pub mod connection;
 pub mod context;
+pub mod engine;
 mod error;
 pub mod handshake;
 pub mod job;
+pub mod provider;
 mod signal;
 mod socket;
 

@@ -1,0 +1,34 @@
+//! An ENGINE: an accelerator's library behind OpenSSL's older plug-in interface.
+//!
+//! ```text
+//! by_id │ load ─→ Engine ─ctrl*─→ init ─→ Initialised ─ctrl*─→ dropped: finish, free
+//!                    └──────────── dropped: free
+//! ```
+//!
+//! An engine does nothing for anybody until it is made a default or given with a key:
+//! neither happens here. OpenSSL keeps a loaded engine's library for the process.
+
+#[cfg(engines)]
+mod ffi;
+#[cfg_attr(engines, path = "present.rs")]
+#[cfg_attr(not(engines), path = "absent.rs")]
+mod imp;
+
+use openssl::error::ErrorStack;
+
+pub use imp::{Engine, Initialised};
+
+/// Whether this build of OpenSSL has engines: they are left out of some
+/// distributions' and gone in OpenSSL 4.
+pub const PRESENT: bool = cfg!(engines);
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("this OpenSSL has no engines")]
+    NoEngines,
+    #[error("a name or argument contains a NUL byte")]
+    Nul,
+    /// OpenSSL's reasons.
+    #[error("{}", crate::error::told(.0))]
+    OpenSsl(ErrorStack),
+}
