@@ -1,7 +1,7 @@
 //! The composition root: parameters in, running workers out.
 //!
 //! ```text
-//! start: limits → sockets → endpoints → workers ready → admin → ready
+//! start: accelerator → limits → sockets → endpoints → workers ready → admin → ready
 //! end:   not ready → grace → drain → (all done │ timeout → cut) → exit code
 //! ```
 //!
@@ -12,6 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accelerator::{self, Selection, System};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{DrainParams, GatewayParams};
 use crate::drain::{self, Signal};
@@ -26,6 +27,8 @@ const CUT_GRACE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error("{0}")]
+    Accelerator(#[from] accelerator::Unavailable),
     #[error("listener {name}: cannot listen on {address}: {source}")]
     Bind {
         name: String,
@@ -74,9 +77,11 @@ impl Gateway {
     /// Starts everything; to be called on the control thread's runtime.
     pub async fn start(params: GatewayParams) -> Result<Gateway, StartError> {
         raise_descriptor_limit();
+        let selection = accelerator::select(&params.acceleration, &System::this())?;
         let metrics = Metrics::new(openssl::version::version());
         metrics.set_workers(params.workers);
         limits(&metrics, &params);
+        tell(&metrics, &selection);
         let access = telemetry::access::start(&params.log, metrics.access_dropped())
             .map_err(StartError::AccessLog)?;
         let (sink, writer) = access.unzip();
@@ -88,7 +93,7 @@ impl Gateway {
         let clusters = clusters(&params)?;
         let (signal, watch) = drain::channel();
         let readiness = Readiness::default();
-        let admin = admin(&params, &metrics, &readiness, &clusters).await?;
+        let admin = admin(&params, &metrics, &readiness, &clusters, &selection).await?;
         let base = WorkerSpec {
             index: 0,
             workers: params.workers,
@@ -223,6 +228,7 @@ async fn admin(
     metrics: &Arc<Metrics>,
     readiness: &Readiness,
     clusters: &[ClusterSpec],
+    selection: &Selection,
 ) -> Result<Option<SocketAddr>, StartError> {
     let Some(admin) = &params.admin else {
         return Ok(None);
@@ -246,10 +252,30 @@ async fn admin(
     let state = AdminState {
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        accelerators: selection.to_string(),
         refresh: refresh.collect(),
     };
     tokio::spawn(admin::serve(socket, state));
     Ok(Some(address))
+}
+
+/// What was chosen, and why what was asked for was not: one line for each.
+fn tell(metrics: &Metrics, selection: &Selection) {
+    for (name, reasons) in &selection.reasons {
+        metrics.set_accelerator(name, "unavailable");
+        let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            accelerator = name,
+            "accelerator not used: {}",
+            reasons.join("; ")
+        );
+    }
+    metrics.set_accelerator(selection.chosen, "active");
+    tracing::info!(
+        accelerator = selection.chosen,
+        "private-key work is done by {}",
+        selection.what
+    );
 }
 
 /// Every configured limit, beside what it limits.

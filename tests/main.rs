@@ -3,6 +3,7 @@
 //! Each test starts the gateway's binary with a configuration of its own, between a
 //! real client and a real backend (`tests/support`).
 
+mod accelerator;
 mod demo;
 mod grpc;
 mod http;

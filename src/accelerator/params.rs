@@ -24,7 +24,7 @@ impl AcceleratorName {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccelerationParams {
-    /// In this order; the first that passes its self-test is used. Software comes last.
+    /// In this order; the first that can be used is. Software comes last.
     pub prefer: Vec<AcceleratorName>,
     /// Refuse to start on software alone.
     pub require: bool,

@@ -1,4 +1,4 @@
-//! The admin server: health, readiness, metrics.
+//! The admin server: health, readiness, metrics, accelerators.
 //!
 //! ```text
 //! accept (at most MAX_CONNECTIONS, then the backlog) ─→ serve ─→ closed by the peer,
@@ -62,6 +62,8 @@ impl Readiness {
 pub struct AdminState {
     pub metrics: Arc<Metrics>,
     pub readiness: Readiness,
+    /// What does the private-key work, and why what was asked for does not; lines.
+    pub accelerators: String,
     /// Called before metrics are encoded, to bring them up to date.
     pub refresh: Vec<Box<dyn Fn() + Send + Sync>>,
 }

@@ -16,6 +16,7 @@ qat-gateway
 /healthz  200 while the process lives
 /readyz   200 while it wants new connections, else 503
 /metrics  Prometheus metrics
+/accelerators  what does the private-key work, and why others do not
 ";
 
 pub(super) fn respond<B>(request: &Request<B>, state: &AdminState) -> Response<Full<Bytes>> {
@@ -24,6 +25,7 @@ pub(super) fn respond<B>(request: &Request<B>, state: &AdminState) -> Response<F
         "/healthz" => page(StatusCode::OK, TEXT, "ok\n"),
         "/readyz" if state.readiness.get() => page(StatusCode::OK, TEXT, "ready\n"),
         "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n"),
+        "/accelerators" => page(StatusCode::OK, TEXT, state.accelerators.clone()),
         "/metrics" => metrics(request.method(), state),
         _ => page(StatusCode::NOT_FOUND, TEXT, "no such page; / lists them\n"),
     };

@@ -23,6 +23,7 @@ async fn start() -> Server {
     let state = AdminState {
         metrics: Metrics::new("OpenSSL 3"),
         readiness: server.readiness.clone(),
+        accelerators: "software: in use\n".to_owned(),
         refresh: vec![Box::new(move || {
             refreshed.fetch_add(1, Ordering::Relaxed);
         })],
@@ -72,7 +73,12 @@ async fn other_pages_and_methods_are_refused() {
     assert!(ask(server.address, "GET", "/").await.contains("/readyz"));
     let missing = ask(server.address, "GET", "/nowhere").await;
     assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
-    for path in ["/healthz", "/readyz", "/metrics", "/"] {
+    let accelerators = ask(server.address, "GET", "/accelerators").await;
+    assert!(
+        accelerators.ends_with("\r\n\r\nsoftware: in use\n"),
+        "{accelerators}"
+    );
+    for path in ["/healthz", "/readyz", "/metrics", "/accelerators", "/"] {
         let wrong = ask(server.address, "POST", path).await;
         assert!(wrong.starts_with("HTTP/1.1 405"), "{wrong}");
         assert!(wrong.contains("allow: GET, HEAD"), "{wrong}");

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, GatewayParams};
 use crate::error::exit;
-use crate::gateway::{Ended, Gateway};
+use crate::gateway::{Ended, Gateway, StartError};
 use crate::{rt, telemetry};
 
 pub fn run(file: &Path) -> ExitCode {
@@ -49,7 +49,10 @@ pub fn serve(params: GatewayParams, started: impl FnOnce(&Gateway)) -> ExitCode 
             Ok(gateway) => gateway,
             Err(error) => {
                 eprintln!("cannot start: {error}");
-                return ExitCode::from(exit::OS);
+                return ExitCode::from(match error {
+                    StartError::Accelerator(_) => exit::UNAVAILABLE,
+                    _ => exit::OS,
+                });
             }
         };
         started(&gateway);

@@ -24,8 +24,8 @@ fn admin_address() -> String {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Acceleration {
-    /// Tried in this order; the first that passes its self-test is used. OpenSSL's own
-    /// software is always the last and need not be named.
+    /// Tried in this order; the first that can be used is. OpenSSL's own software is
+    /// always the last and need not be named; in this version it is the one that is used.
     #[serde(default)]
     pub(in crate::config) prefer: Vec<Accelerator>,
     /// Refuse to start on software alone.

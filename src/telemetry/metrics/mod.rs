@@ -33,6 +33,7 @@ pub struct Metrics {
     process: Registry,
     workers: IntGauge,
     limits: IntGaugeVec,
+    accelerators: IntGaugeVec,
     access_dropped: IntCounter,
     shards: Mutex<Vec<Arc<Families>>>,
 }
@@ -52,6 +53,11 @@ impl Metrics {
             "Configured limits: what a metric may rise to before work is refused.",
         );
         let limits = IntGaugeVec::new(limits, &["section", "name", "limit"]);
+        let accelerators = Opts::new(
+            "gateway_accelerator_info",
+            "Always 1; state is active for what does the private-key work, else unavailable.",
+        );
+        let accelerators = IntGaugeVec::new(accelerators, &["accelerator", "state"]);
         let access_dropped = IntCounter::new(
             "gateway_access_log_dropped_total",
             "Access log lines lost to a full queue.",
@@ -59,6 +65,7 @@ impl Metrics {
         Arc::new(Metrics {
             workers: register(&process, workers),
             limits: register(&process, limits),
+            accelerators: register(&process, accelerators),
             access_dropped: register(&process, access_dropped),
             process,
             shards: Mutex::default(),
@@ -85,6 +92,13 @@ impl Metrics {
         self.limits
             .with_label_values(&[section, name, limit])
             .set(saturated(value));
+    }
+
+    /// Shows an accelerator: `("qat_engine", "unavailable")`. To be called once for each.
+    pub fn set_accelerator(&self, accelerator: &str, state: &str) {
+        self.accelerators
+            .with_label_values(&[accelerator, state])
+            .set(1);
     }
 
     /// Counts the access log's lost lines; for [`super::access::start`].

@@ -115,7 +115,12 @@ fn the_process_tells_of_itself() {
     let metrics = Metrics::new("OpenSSL 3.0.19");
     metrics.set_workers(2);
     metrics.set_limit("listener", "edge", "max_connections", 20_000);
+    metrics.set_accelerator("software", "active");
     let text = metrics.encode();
+    line(
+        &text,
+        r#"gateway_accelerator_info{accelerator="software",state="active"} 1"#,
+    );
     line(
         &text,
         "gateway_build_info{openssl=\"OpenSSL 3.0.19\",version=",

@@ -1,0 +1,56 @@
+//! Why an accelerator is not used, in words that say what to do.
+
+/// One thing that stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("no QAT card: the PCI bus has no device of a known QAT model")]
+    NoCard,
+    #[error("card {card}: no driver; load the kernel module {module}")]
+    NoDriver { card: String, module: &'static str },
+    #[error(
+        "card {card}: the module {module} is loaded and does not drive it; see the kernel's log, \
+         most often its firmware is missing"
+    )]
+    DriverFailed { card: String, module: &'static str },
+    #[error("card {card}: no IOMMU; enable it in the firmware set-up and boot with intel_iommu=on")]
+    NoIommu { card: String },
+    #[error("card {card}: it cannot be divided (SR-IOV); enable SR-IOV in the firmware set-up")]
+    NoSriov { card: String },
+    #[error("card {card}: no virtual functions; write their number to its sriov_numvfs")]
+    NoVirtualFunctions { card: String },
+    #[error("card {card}: its state is {state}, not up; write up to its qat/state")]
+    NotUp { card: String, state: String },
+    #[error(
+        "card {card}: its services are {services}, without asym, which handshakes need; \
+         change its qat/cfg_services while it is down"
+    )]
+    NoAsym { card: String, services: String },
+    #[error("virtual function {function}: it is not bound to vfio-pci, but to {driver}")]
+    NotVfio { function: String, driver: String },
+    #[error(
+        "virtual function {function}: no right to use {node}; add the user to the group that owns \
+         it (qat)"
+    )]
+    NoAccess { function: String, node: String },
+    #[error(
+        "locked memory is limited to {limit} bytes, and {needed} are needed (16 MiB for each \
+         virtual function); raise the memlock limit"
+    )]
+    Memlock { limit: u64, needed: u64 },
+    #[error("multi-buffer on this CPU: not possible, it lacks {0}")]
+    Cpu(String),
+    #[error("this build of OpenSSL has no async jobs (ASYNC_is_capable)")]
+    NoAsyncJobs,
+    #[error("this OpenSSL has no engines: use one of version 3 that has them, or qat_provider")]
+    NoEngines,
+    #[error("the engine {id} cannot be loaded: {error}")]
+    EngineNotLoaded { id: String, error: String },
+    #[error("the engine {id} is loaded, but does not start: {error}")]
+    EngineNotStarted { id: String, error: String },
+    #[error("the provider {name} cannot be loaded: {error}")]
+    ProviderNotLoaded { name: String, error: String },
+    #[error("{what} loads, but offloading handshakes is not in this version")]
+    NotOffloading { what: String },
+    #[error("it is not in this version")]
+    NotInThisVersion,
+}

@@ -1,0 +1,17 @@
+//! OpenSSL's own software: always there, the fallback of all others.
+
+use super::{Accelerator, Probe, Reason, System};
+
+pub struct Software;
+
+impl Accelerator for Software {
+    fn name(&self) -> &'static str {
+        super::SOFTWARE
+    }
+
+    fn probe(&self, _system: &System) -> Result<Probe, Vec<Reason>> {
+        Ok(Probe {
+            what: openssl::version::version().to_owned(),
+        })
+    }
+}
