@@ -2,11 +2,15 @@
 
 use super::*;
 
-fn none() -> System {
+fn tree(name: &str) -> System {
     System {
-        root: "tests/fixtures/sysfs/none".into(),
+        root: format!("tests/fixtures/sysfs/{name}").into(),
         memlock: None,
     }
+}
+
+fn none() -> System {
+    tree("none")
 }
 
 fn params(prefer: &[AcceleratorName], require: bool) -> AccelerationParams {
@@ -71,16 +75,50 @@ fn what_is_required_is_not_replaced_by_software() {
 
 #[test]
 fn an_engine_that_loads_claims_no_offload() {
-    // Always built in where there are engines.
-    let dynamic = QatEngine { id: "dynamic" };
-    let reasons = dynamic.probe(&none()).expect_err("not offloading");
-    assert!(!reasons.is_empty());
-    let loader = QatProvider { provider: "base" };
-    let reasons = loader.probe(&none()).expect_err("not offloading");
-    let not_yet = Reason::NotOffloading {
-        what: "the provider base".to_owned(),
-    };
-    assert!(reasons.contains(&not_yet), "{reasons:?}");
-    let text = not_yet.to_string();
+    let probe = |id| QatEngine { id }.probe(&tree("ready"));
+    if !qat_sys::engine::PRESENT {
+        assert_eq!(probe("dynamic"), Err(vec![Reason::NoEngines]));
+        return;
+    }
+    // Always built in, and never to be started.
+    let refused = probe("dynamic").expect_err("not started");
+    assert!(
+        matches!(&refused[..], [Reason::EngineNotStarted { .. }]),
+        "{refused:?}"
+    );
+    // Comes with OpenSSL, mostly.
+    let loaded = probe("loader_attic").expect_err("not offloading");
+    match &loaded[..] {
+        [Reason::NotOffloading { what }] => assert!(what.contains("loader_attic"), "{what}"),
+        [Reason::EngineNotLoaded { .. }] => eprintln!("SKIPPED: no engine loader_attic"),
+        other => panic!("{other:?}"),
+    }
+    let missing = probe("no-such-engine").expect_err("not loaded");
+    assert!(
+        missing[0].to_string().contains("no-such-engine"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn an_engine_is_not_started_where_it_cannot_work() {
+    let reasons = QatEngine { id: "dynamic" }.probe(&none());
+    let reasons = reasons.expect_err("neither card nor CPU");
+    if qat_sys::engine::PRESENT {
+        assert!(
+            matches!(&reasons[..], [Reason::NoCard, Reason::Cpu(_)]),
+            "{reasons:?}"
+        );
+    }
+}
+
+#[test]
+fn a_provider_that_loads_claims_no_offload() {
+    // Built into libcrypto.
+    let reasons = QatProvider { provider: "base" }.probe(&tree("ready"));
+    let reasons = reasons.expect_err("not offloading");
+    let what = "the provider base".to_owned();
+    assert_eq!(reasons, [Reason::NotOffloading { what }]);
+    let text = reasons[0].to_string();
     assert!(text.ends_with("loads, but offloading handshakes is not in this version"));
 }
