@@ -6,7 +6,8 @@
 //! ```
 //!
 //! An engine does nothing for anybody until it is made a default or given with a key:
-//! neither happens here. OpenSSL keeps a loaded engine's library for the process.
+//! neither happens here. A loaded engine stays in OpenSSL's list when all references are
+//! given back, and with it its library, whose threads may still run.
 
 #[cfg(engines)]
 mod ffi;

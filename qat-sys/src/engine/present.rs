@@ -35,7 +35,11 @@ impl Engine {
         let mut engine = Engine::by_id("dynamic")?;
         engine.ctrl("SO_PATH", Some(path))?;
         engine.ctrl("ID", Some(id))?;
+        // Listed, or OpenSSL would unload the library with the last reference. A second
+        // time it is in the list already, which 1 tolerates.
+        engine.ctrl("LIST_ADD", Some("1"))?;
         engine.ctrl("LOAD", None)?;
+        clear();
         Ok(engine)
     }
 
