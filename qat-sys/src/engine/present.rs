@@ -29,15 +29,15 @@ impl Engine {
     }
 
     /// The engine `id` from the library at `path`, by way of the engine `dynamic`,
-    /// which becomes it. `ENGINE_ctrl_cmd_string(3)`.
+    /// which becomes it. Once in a process: from then on `by_id` finds it.
+    /// `ENGINE_ctrl_cmd_string(3)`.
     pub fn load(id: &str, path: &Path) -> Result<Engine, EngineError> {
         let path = path.to_str().ok_or(EngineError::Nul)?;
         let mut engine = Engine::by_id("dynamic")?;
         engine.ctrl("SO_PATH", Some(path))?;
         engine.ctrl("ID", Some(id))?;
-        // Listed, or OpenSSL would unload the library with the last reference. A second
-        // time it is in the list already, which 1 tolerates.
-        engine.ctrl("LIST_ADD", Some("1"))?;
+        // Listed, or OpenSSL would unload the library with the last reference.
+        engine.ctrl("LIST_ADD", Some("2"))?;
         engine.ctrl("LOAD", None)?;
         clear();
         Ok(engine)
