@@ -9,6 +9,7 @@
 //! | [`job`] | the side of the async job: pausing, and who completes it |
 //! | [`engine`] | an ENGINE, where this OpenSSL has them |
 //! | [`provider`] | a provider in a library context of its own |
+//! | [`offload`] | a provider of our own, for accelerators to stand behind |
 //! | [`memory`] | what OpenSSL allocates with |
 //! | [`certificate`] | printing names |
 //! | [`client`] | resuming a session, in tests and load generators |
@@ -29,6 +30,7 @@ mod error;
 pub mod handshake;
 pub mod job;
 pub mod memory;
+pub mod offload;
 pub mod provider;
 mod signal;
 mod socket;

@@ -1,0 +1,61 @@
+//! What an accelerator has to be able to do.
+
+use std::any::Any;
+use std::sync::OnceLock;
+
+use openssl::bn::BigNum;
+
+/// What a backend keeps with a key, for instance its own form of it.
+pub type Attachment = Box<dyn Any + Send + Sync>;
+
+/// What came of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The result is there; it has not been verified.
+    Done,
+    /// Not taken, for a reason that is no fault: too few in flight, a key of a size it does
+    /// not do, a breaker that is open. The operation is done in software.
+    Declined,
+    /// The accelerator failed. The operation is done again in software.
+    Failed,
+}
+
+/// Does raw private-key operations. Every call is made in an async job of the calling
+/// thread, on its small stack, and pauses the job while it waits.
+pub trait Backend: Send + Sync {
+    /// `output` = `input` to the power of the private exponent, modulo the modulus. Both
+    /// are big-endian and as long as the modulus.
+    fn rsa_private(&self, key: &RsaKey, input: &[u8], output: &mut [u8]) -> Outcome;
+
+    /// A new key pair (RFC 7748): fills both halves of `key`, and may attach to it.
+    fn x25519_generate(&self, key: &mut X25519Key) -> Outcome;
+
+    /// The shared secret, which may come out as all zeros: the caller refuses that.
+    fn x25519_derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Outcome;
+}
+
+/// An RSA private key with two primes, in OpenSSL's numbers, which are wiped when freed.
+pub struct RsaKey {
+    pub n: BigNum,
+    pub e: BigNum,
+    pub d: BigNum,
+    pub p: BigNum,
+    pub q: BigNum,
+    /// d mod (p - 1)
+    pub dp: BigNum,
+    /// d mod (q - 1)
+    pub dq: BigNum,
+    /// q to the power of -1, modulo p
+    pub qinv: BigNum,
+    /// Set by the backend that serves the key, at its first use.
+    pub attached: OnceLock<Attachment>,
+}
+
+/// An X25519 key pair of one handshake; the private half is wiped when dropped.
+#[derive(Default)]
+pub struct X25519Key {
+    pub private: zeroize::Zeroizing<[u8; 32]>,
+    pub public: [u8; 32],
+    /// Set by the backend that generated it.
+    pub attached: Option<Attachment>,
+}
