@@ -11,6 +11,7 @@
 //! | [`engine`] | an ENGINE, where this OpenSSL has them |
 //! | [`provider`] | a provider in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
+//! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
 //! | [`memory`] | what OpenSSL allocates with |
 //! | [`certificate`] | printing names |
 //! | [`client`] | resuming a session, in tests and load generators |
@@ -30,6 +31,7 @@ pub mod engine;
 mod error;
 pub mod handshake;
 pub mod job;
+pub mod lanes;
 pub mod memory;
 pub mod offload;
 pub mod provider;
