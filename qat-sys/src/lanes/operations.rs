@@ -67,19 +67,23 @@ impl Statuses {
 
 /// Memory that the library works in, kept from one group to the next and wiped after each.
 #[derive(Default)]
-pub struct Scratch(Vec<u8>);
+pub struct Scratch(Vec<Line>);
 
-/// The library works with whole cache lines.
-const ALIGNMENT: usize = 64;
+/// A cache line, the unit in which the library works, and in which it is wiped.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "the library alone reads it")] [u64; 8]);
+
+impl zeroize::DefaultIsZeroes for Line {}
 
 impl Scratch {
-    /// `size` bytes, aligned.
-    fn take(&mut self, size: usize) -> &mut [u8] {
-        if self.0.len() < size + ALIGNMENT {
-            self.0 = vec![0; size + ALIGNMENT];
+    /// `size` bytes at least.
+    fn take(&mut self, size: usize) -> &mut [Line] {
+        let lines = size.div_ceil(size_of::<Line>());
+        if self.0.len() < lines {
+            self.0 = vec![Line::default(); lines];
         }
-        let skip = self.0.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        &mut self.0[skip..skip + size]
+        &mut self.0[..lines]
     }
 }
 
@@ -128,7 +132,7 @@ impl Library {
                 qinv.as_ptr(),
                 bits as c_int,
                 method.method,
-                buffer.as_mut_ptr(),
+                buffer.as_mut_ptr().cast(),
             )
         };
         buffer.zeroize();

@@ -8,6 +8,7 @@ mod calibration;
 mod jobs;
 mod loading;
 mod rsa;
+mod worker;
 mod wycheproof;
 
 use std::path::PathBuf;
