@@ -189,7 +189,11 @@ impl Worker {
     /// Counts a handshake that begins; true if it is to be accelerated.
     pub fn choose(&self) -> (InProgress, bool) {
         let slot = load::begin();
-        let enough = load::in_progress() >= self.active.break_even;
+        let handshakes = load::in_progress();
+        if let Some(batch) = &self.batch {
+            batch.set_in_progress(handshakes);
+        }
+        let enough = handshakes >= self.active.break_even;
         (slot, enough && self.breaker.is_closed())
     }
 

@@ -71,7 +71,11 @@ impl Calibration {
         let least = algorithms.iter().flat_map(kinds);
         Calibration {
             measured: algorithms.iter().map(row).collect(),
-            break_even: least.filter_map(|kind| table.of(*kind).break_even()).min(),
+            // One alone gains nothing by being paused.
+            break_even: least
+                .filter_map(|kind| table.of(*kind).break_even())
+                .min()
+                .map(|least| least.max(2)),
         }
     }
 
