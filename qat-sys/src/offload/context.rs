@@ -5,10 +5,12 @@ use std::os::raw::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use openssl::error::ErrorStack;
+
 use super::counters::{Algorithm, Counters};
 use super::software::Software;
 use super::{Backend, Outcome};
-use crate::job;
+use crate::{error, job};
 
 /// One of these belongs to each library context with our provider.
 pub(super) struct Shared {
@@ -25,11 +27,18 @@ impl Shared {
             return Outcome::Declined;
         }
         let asked = catch_unwind(AssertUnwindSafe(|| operation(&*self.backend)));
+        // SSL_get_error takes what is left behind for a failure of the handshake.
+        error::clear_stale();
         asked.unwrap_or_else(|panic| {
             forget(panic);
             Outcome::Failed
         })
     }
+}
+
+/// None if it failed; OpenSSL's reasons go back to where its caller looks for them.
+pub(super) fn told<T>(result: Result<T, ErrorStack>) -> Option<T> {
+    result.map_err(|reasons| reasons.put()).ok()
 }
 
 /// A panic's payload may panic itself when dropped.

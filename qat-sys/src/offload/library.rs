@@ -20,8 +20,9 @@ use super::{Backend, ffi, provider};
 
 /// A library context whose TLS servers have their private-key work done by a backend.
 ///
-/// Every clone, and every TLS context made here, keeps the library context alive. Keys and
-/// certificates do not: they may live on in TLS contexts made here, not beyond the last.
+/// Every clone, and every TLS context, key and certificate made here, keeps the library
+/// context alive. What is taken out of these again (a certificate's public key, a
+/// session's peer) does not: it must go before them.
 #[derive(Clone)]
 pub struct Offload {
     library: Arc<Library>,
@@ -36,7 +37,7 @@ struct Library {
 }
 
 thread_local! {
-    /// Of TLS contexts that this thread has freed: OpenSSL tells it before it is done with
+    /// Of objects that this thread has freed: OpenSSL tells it before it is done with
     /// them, so the library goes later.
     static LEFT: RefCell<Vec<Arc<Library>>> = const { RefCell::new(Vec::new()) };
 }
@@ -80,9 +81,7 @@ impl Offload {
     /// A TLS server's context. `SSL_CTX_new_ex(3)`.
     pub fn server_context(&self) -> Result<SslContextBuilder, ErrorStack> {
         sweep();
-        let index = index()?;
-        // SAFETY: valid objects; the builder takes over the one reference. The library's
-        // own is given back by `left`.
+        // SAFETY: valid objects; the builder takes over the one reference.
         unsafe {
             let raw = ffi::SSL_CTX_new_ex(
                 self.library.context.as_ptr(),
@@ -93,12 +92,9 @@ impl Offload {
                 return Err(ErrorStack::get());
             }
             let builder = SslContextBuilder::from_ptr(raw);
-            let library = Arc::into_raw(self.library.clone());
-            let data = library.cast_mut().cast::<c_void>();
-            if openssl_sys::SSL_CTX_set_ex_data(raw, index, data) != 1 {
-                drop(Arc::from_raw(library));
-                return Err(ErrorStack::get());
-            }
+            self.keep(&CONTEXTS, |index, data| {
+                openssl_sys::SSL_CTX_set_ex_data(raw, index, data)
+            })?;
             Ok(builder)
         }
     }
@@ -118,7 +114,11 @@ impl Offload {
             if key.is_null() {
                 return Err(ErrorStack::get());
             }
-            Ok(PKey::from_ptr(key))
+            let owned = PKey::from_ptr(key);
+            self.keep(&KEYS, |index, data| {
+                ffi::EVP_PKEY_set_ex_data(key, index, data)
+            })?;
+            Ok(owned)
         }
     }
 
@@ -138,8 +138,28 @@ impl Offload {
                 openssl_sys::X509_free(raw);
                 return Err(ErrorStack::get());
             }
-            Ok(X509::from_ptr(read))
+            let owned = X509::from_ptr(read);
+            self.keep(&CERTIFICATES, |index, data| {
+                ffi::X509_set_ex_data(read, index, data)
+            })?;
+            Ok(owned)
         }
+    }
+
+    /// Gives an object a reference to the library, which comes back by [`left`].
+    fn keep(
+        &self,
+        class: &Class,
+        set: impl FnOnce(c_int, *mut c_void) -> c_int,
+    ) -> Result<(), ErrorStack> {
+        let index = class.index()?;
+        let library = Arc::into_raw(self.library.clone());
+        if set(index, library.cast_mut().cast()) != 1 {
+            // SAFETY: the reference of the line before, which nobody has taken.
+            drop(unsafe { Arc::from_raw(library) });
+            return Err(ErrorStack::get());
+        }
+        Ok(())
     }
 
     /// Where to fetch from, with the property query `?provider=offload`.
@@ -159,27 +179,60 @@ impl Drop for Offload {
     }
 }
 
-/// Where a TLS context keeps its library.
-fn index() -> Result<c_int, ErrorStack> {
-    static INDEX: OnceLock<c_int> = OnceLock::new();
-    let index = *INDEX.get_or_init(|| {
-        // SAFETY: a callback of the right type for the class.
-        unsafe {
-            openssl_sys::CRYPTO_get_ex_new_index(
-                openssl_sys::CRYPTO_EX_INDEX_SSL_CTX,
-                0,
-                ptr::null_mut(),
-                None,
-                None,
-                Some(left),
-            )
+/// Where OpenSSL's objects of a class keep their library. `CRYPTO_get_ex_new_index(3)`.
+struct Class {
+    number: c_int,
+    index: OnceLock<c_int>,
+}
+
+static CONTEXTS: Class = Class::new(openssl_sys::CRYPTO_EX_INDEX_SSL_CTX);
+static CERTIFICATES: Class = Class::new(ffi::CRYPTO_EX_INDEX_X509);
+static KEYS: Class = Class::new(ffi::CRYPTO_EX_INDEX_EVP_PKEY);
+
+impl Class {
+    const fn new(number: c_int) -> Class {
+        Class {
+            number,
+            index: OnceLock::new(),
         }
-    });
-    if index < 0 {
-        Err(ErrorStack::get())
-    } else {
-        Ok(index)
     }
+
+    fn index(&self) -> Result<c_int, ErrorStack> {
+        let index = *self.index.get_or_init(|| {
+            // SAFETY: functions of the right types for any class.
+            unsafe {
+                openssl_sys::CRYPTO_get_ex_new_index(
+                    self.number,
+                    0,
+                    ptr::null_mut(),
+                    None,
+                    Some(none),
+                    Some(left),
+                )
+            }
+        });
+        if index < 0 {
+            Err(ErrorStack::get())
+        } else {
+            Ok(index)
+        }
+    }
+}
+
+/// The copy of an object would have a reference that is not its own.
+unsafe extern "C" fn none(
+    _to: *mut openssl_sys::CRYPTO_EX_DATA,
+    _from: *const openssl_sys::CRYPTO_EX_DATA,
+    data: *mut *mut c_void,
+    _index: c_int,
+    _argl: c_long,
+    _argp: *mut c_void,
+) -> c_int {
+    if !data.is_null() {
+        // SAFETY: OpenSSL's place for what the copy shall have.
+        unsafe { *data = ptr::null_mut() };
+    }
+    1
 }
 
 unsafe extern "C" fn left(
@@ -194,7 +247,7 @@ unsafe extern "C" fn left(
         return;
     }
     guarded((), || {
-        // SAFETY: the reference that `server_context` gave.
+        // SAFETY: the reference that `keep` gave.
         let library = unsafe { Arc::from_raw(data.cast::<Library>()) };
         let mut library = Some(library);
         let kept = LEFT.try_with(|left| left.borrow_mut().extend(library.take()));

@@ -11,7 +11,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::{Padding, Rsa, RsaPrivateKeyBuilder};
 use zeroize::Zeroizing;
 
-use super::context::{self, Shared, guarded, hand_out};
+use super::context::{self, Shared, guarded, hand_out, told};
 use super::counters::{Algorithm, Path};
 use super::ffi::{self, Dispatch, Export, Param};
 use super::params::{self, INTEGER, UNSIGNED, UTF8};
@@ -241,7 +241,7 @@ unsafe extern "C" fn import(raw: *mut c_void, selection: c_int, params: *const P
                 0 => Ok(None),
                 _ => Signer::new(params),
             };
-            let (Ok(pkey), Ok(signer)) = (imported, signer) else {
+            let (Some(pkey), Some(signer)) = (told(imported), told(signer)) else {
                 return 0;
             };
             c_int::from(slot.key.set(Arc::new(Key { pkey, signer })).is_ok())

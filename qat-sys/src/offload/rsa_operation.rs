@@ -10,7 +10,7 @@ use foreign_types::ForeignType;
 use openssl::md_ctx::MdCtx;
 use zeroize::Zeroizing;
 
-use super::context::Shared;
+use super::context::{Shared, told};
 use super::ffi::{self, Param};
 use super::params::{self, INTEGER, UTF8};
 use super::rsa_key::{Key, Signer};
@@ -224,7 +224,7 @@ impl Operation {
         let padded = self.pad(signer, &hash()?)?;
         // SAFETY: as the caller says.
         let output = unsafe { slice::from_raw_parts_mut(signature, signer.size()) };
-        signer.private(&self.shared, &padded, output).ok()
+        told(signer.private(&self.shared, &padded, output))
     }
 
     pub(super) fn begin_digest(&self) -> Option<MdCtx> {

@@ -4,7 +4,7 @@ use std::os::raw::{c_int, c_uchar, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-use super::context::{self, Shared, guarded, hand_out};
+use super::context::{self, Shared, guarded, hand_out, told};
 use super::ffi::{Dispatch, Param};
 use super::x25519_key;
 use super::x25519_pair::Pair;
@@ -91,7 +91,7 @@ unsafe extern "C" fn derive(
         if room < 32 {
             return 0;
         }
-        let Ok(derived) = own.derive(&exchange.shared, &peer.key.public) else {
+        let Some(derived) = told(own.derive(&exchange.shared, &peer.key.public)) else {
             return 0;
         };
         // SAFETY: room for 32 bytes, as the caller says.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::context::{self, Shared, guarded, hand_out};
+use super::context::{self, Shared, guarded, hand_out, told};
 use super::ffi::{Dispatch, Export, Param};
 use super::params::{self, INTEGER, OCTETS, UTF8};
 use super::x25519_pair::Pair;
@@ -177,9 +177,9 @@ unsafe extern "C" fn generate(
         let generation = unsafe { &*generation.cast::<Generation>() };
         let pair = match generation.selection & select::KEYPAIR {
             0 => None,
-            _ => match Pair::generate(&generation.shared) {
-                Ok(pair) => Some(Arc::new(pair)),
-                Err(_) => return ptr::null_mut(),
+            _ => match told(Pair::generate(&generation.shared)) {
+                Some(pair) => Some(Arc::new(pair)),
+                None => return ptr::null_mut(),
             },
         };
         Slot::with(generation.shared.clone(), pair)
@@ -213,13 +213,13 @@ unsafe extern "C" fn import(raw: *mut c_void, selection: c_int, params: *const P
                 attached: None,
             })),
             (Some(public), None) => slot.set(Pair::public(public)),
-            (None, Some(private)) => match slot.shared.software.x25519_public(&private) {
-                Ok(public) => slot.set(Pair::new(X25519Key {
+            (None, Some(private)) => match told(slot.shared.software.x25519_public(&private)) {
+                Some(public) => slot.set(Pair::new(X25519Key {
                     private,
                     public,
                     attached: None,
                 })),
-                Err(_) => 0,
+                None => 0,
             },
             (None, None) => 0,
         }

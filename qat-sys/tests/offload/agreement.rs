@@ -7,7 +7,7 @@ use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
 use qat_sys::offload::{Algorithm, Path};
 
-use crate::evp::{derive, in_job, sign, x25519_generate};
+use crate::evp::{derive, in_job, sign, three_primes, x25519_generate};
 use crate::support::*;
 
 #[test]
@@ -121,4 +121,20 @@ fn rsa_agrees() {
     }
     let count = |path| offload.counters().get(Algorithm::Rsa, path);
     assert_eq!(Path::ALL.map(count), [4 * 24 * 6, 0, 0]);
+}
+
+#[test]
+fn keys_of_more_primes_stay_software() {
+    let plain = three_primes();
+    let offload = offload(Behaviour::Right);
+    let own = offload
+        .private_key(&plain.private_key_to_pkcs8().unwrap())
+        .unwrap();
+    in_job(|| {
+        let signature = sign(offload.library(), &own, "SHA256", &[], b"x", true).unwrap();
+        let mut verifier = Verifier::new(MessageDigest::sha256(), &plain).unwrap();
+        assert!(verifier.verify_oneshot(&signature, b"x").unwrap());
+    });
+    let count = |path| offload.counters().get(Algorithm::Rsa, path);
+    assert_eq!(Path::ALL.map(count), [0, 1, 0]);
 }

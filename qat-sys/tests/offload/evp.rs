@@ -6,9 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 
 use foreign_types::{ForeignType, ForeignTypeRef};
+use openssl::bn::BigNum;
 use openssl::lib_ctx::LibCtxRef;
 use openssl::md_ctx::MdCtx;
 use openssl::pkey::{PKey, PKeyRef, Private};
+use openssl::rsa::Rsa;
 use openssl_sys::{EVP_MD_CTX, EVP_PKEY, EVP_PKEY_CTX, OSSL_LIB_CTX};
 
 const QUERY: *const c_char = c"?provider=offload".as_ptr();
@@ -24,6 +26,13 @@ unsafe extern "C" {
         function: unsafe extern "C" fn(*mut c_void) -> c_int,
         args: *mut c_void,
         size: usize,
+    ) -> c_int;
+    fn RSA_generate_multi_prime_key(
+        rsa: *mut openssl_sys::RSA,
+        bits: c_int,
+        primes: c_int,
+        e: *mut openssl_sys::BIGNUM,
+        callback: *mut c_void,
     ) -> c_int;
     fn EVP_PKEY_CTX_new_from_pkey(
         library: *mut OSSL_LIB_CTX,
@@ -100,6 +109,19 @@ pub fn in_job(body: impl FnOnce()) {
     if let Err(panic) = outcome {
         resume_unwind(panic);
     }
+}
+
+/// An RSA key of three primes.
+pub fn three_primes() -> PKey<Private> {
+    let e = BigNum::from_u32(65537).unwrap();
+    // SAFETY: a new RSA, and a number that is copied.
+    let rsa = unsafe {
+        let raw = openssl_sys::RSA_new();
+        let done = RSA_generate_multi_prime_key(raw, 2048, 3, e.as_ptr(), ptr::null_mut());
+        assert_eq!(done, 1);
+        Rsa::from_ptr(raw)
+    };
+    PKey::from_rsa(rsa).unwrap()
 }
 
 pub fn x25519_generate(library: &LibCtxRef) -> PKey<Private> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::support::*;
 use openssl::ssl::SslVersion;
+use qat_sys::Completion;
 use qat_sys::offload::{Algorithm, Offload, Path};
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
@@ -82,7 +83,7 @@ fn outside_a_job_it_is_software() {
     let offload = offload(Behaviour::Right);
     let context = server(&offload, Kind::Rsa(2048));
     for version in VERSIONS {
-        handshake_with(&context, version, None, None).unwrap();
+        handshake_with(&context, Client::new(version), None).unwrap();
     }
     assert_eq!(counted(&offload, Algorithm::Rsa), [0, 2, 0]);
     assert_eq!(counted(&offload, Algorithm::X25519), [0, 4, 0]);
@@ -102,6 +103,61 @@ fn what_is_not_asked_for_stays_openssls() {
         assert_eq!(counted(&offload, Algorithm::Rsa), [rsa, 0, 0]);
         assert_eq!(counted(&offload, Algorithm::X25519), [x25519, 0, 0]);
     }
+}
+
+/// The key exchange by RSA is OpenSSL's: it is no signature.
+#[test]
+fn a_key_can_decrypt() {
+    let offload = offload(Behaviour::Right);
+    let context = server(&offload, Kind::Rsa(2048));
+    let ciphers = Some("AES128-GCM-SHA256");
+    let client = Client {
+        ciphers,
+        ..Client::new(SslVersion::TLS1_2)
+    };
+    handshake_with(&context, client, Some(Completion::Callback)).unwrap();
+    assert_eq!(counted(&offload, Algorithm::Rsa), [0, 0, 0]);
+}
+
+#[test]
+fn hybrid_groups_work() {
+    if openssl::version::number() < 0x3050_0000 {
+        println!("SKIPPED: this OpenSSL has no X25519MLKEM768");
+        return;
+    }
+    let offload = offload(Behaviour::Right);
+    let context = server(&offload, Kind::Ecdsa);
+    let groups = "X25519MLKEM768";
+    let client = Client {
+        groups,
+        ..Client::new(SslVersion::TLS1_3)
+    };
+    handshake_with(&context, client, Some(Completion::Callback)).unwrap();
+    println!("X25519 in it: {:?}", counted(&offload, Algorithm::X25519));
+}
+
+#[test]
+fn keys_and_certificates_outlive_the_offload() {
+    let plain = key(Kind::Rsa(2048));
+    let offload = offload(Behaviour::Right);
+    let own = offload
+        .private_key(&plain.private_key_to_pkcs8().unwrap())
+        .unwrap();
+    let leaf = offload
+        .certificate(&certificate(&plain).to_der().unwrap())
+        .unwrap();
+    drop(offload);
+    let copy = leaf.clone();
+    drop(leaf);
+    assert!(own.public_eq(&plain));
+    assert!(copy.verify(&own).unwrap());
+}
+
+#[test]
+fn what_is_no_key_or_certificate_is_refused() {
+    let offload = offload(Behaviour::Right);
+    assert!(offload.private_key(b"no key").is_err());
+    assert!(offload.certificate(b"no certificate").is_err());
 }
 
 #[test]

@@ -205,25 +205,49 @@ pub fn server_asking_for_certificates(offload: &Offload) -> SslContext {
     context.build()
 }
 
+/// What a client insists on.
+#[derive(Clone, Copy)]
+pub struct Client {
+    pub version: SslVersion,
+    pub schemes: Option<&'static str>,
+    /// Of TLS 1.2.
+    pub ciphers: Option<&'static str>,
+    pub groups: &'static str,
+}
+
+impl Client {
+    pub fn new(version: SslVersion) -> Client {
+        let groups = "X25519:P-256";
+        Client {
+            version,
+            schemes: None,
+            ciphers: None,
+            groups,
+        }
+    }
+}
+
 pub fn handshake(
     context: &SslContext,
     version: SslVersion,
-    schemes: Option<&str>,
+    schemes: Option<&'static str>,
 ) -> Result<(), String> {
-    handshake_with(context, version, schemes, Some(Completion::Callback))
+    let client = Client {
+        schemes,
+        ..Client::new(version)
+    };
+    handshake_with(context, client, Some(Completion::Callback))
 }
 
-/// A full handshake, and a byte each way.
+/// A full handshake.
 pub fn handshake_with(
     context: &SslContext,
-    version: SslVersion,
-    schemes: Option<&str>,
+    client: Client,
     completion: Option<Completion>,
 ) -> Result<(), String> {
-    let (server, client) = UnixStream::pair().unwrap();
+    let (server, socket) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
-    let schemes = schemes.map(str::to_owned);
-    let client = thread::spawn(move || connect(client, version, schemes.as_deref()));
+    let client = thread::spawn(move || connect(socket, client));
     let mut handshake = Handshake::accept(context, server, completion).unwrap();
     let accepted = loop {
         let step = handshake.step();
@@ -246,14 +270,19 @@ pub fn handshake_with(
 
 static CLIENT: OnceLock<PKey<Private>> = OnceLock::new();
 
-fn connect(socket: UnixStream, version: SslVersion, schemes: Option<&str>) -> Result<(), String> {
+fn connect(socket: UnixStream, client: Client) -> Result<(), String> {
     let mut context = SslContextBuilder::new(SslMethod::tls_client()).unwrap();
     context.set_verify(SslVerifyMode::NONE);
     context.set_security_level(0);
-    context.set_min_proto_version(Some(version)).unwrap();
-    context.set_max_proto_version(Some(version)).unwrap();
-    context.set_groups_list("X25519:P-256").unwrap();
-    if let Some(schemes) = schemes {
+    context.set_min_proto_version(Some(client.version)).unwrap();
+    context.set_max_proto_version(Some(client.version)).unwrap();
+    context
+        .set_groups_list(client.groups)
+        .map_err(|_| "no such group".to_owned())?;
+    if let Some(ciphers) = client.ciphers {
+        context.set_cipher_list(ciphers).unwrap();
+    }
+    if let Some(schemes) = client.schemes {
         context.set_sigalgs_list(schemes).unwrap();
     }
     let key = CLIENT.get_or_init(|| key(Kind::Rsa(2048)));
