@@ -13,6 +13,16 @@
 //! Invariants: outside an async job a backend is never asked, for it could only block;
 //! an RSA result leaves only when the public key has verified it; what a backend does not
 //! do is done in software before the operation returns.
+//!
+//! | file | |
+//! |---|---|
+//! | `library` | [`Offload`]: the library context, and what is made in it |
+//! | `provider` | what the provider offers, how it starts and ends |
+//! | `rsa_key`, `x25519_key` | key managers |
+//! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
+//! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
+//! | `software` | OpenSSL's own implementation, in one more library context |
+//! | `context`, `params`, `ffi` | what they share |
 
 mod backend;
 mod context;
