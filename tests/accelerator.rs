@@ -193,7 +193,7 @@ fn a_virtual_machine_has_functions_alone() {
     assert_eq!(found.usable, Vec::<String>::new());
     let told = told(&found);
     assert_eq!(told.len(), 3, "{told:#?}");
-    assert!(told[0].contains("0000:00:05.0: no right to use /dev/vfio/5"));
+    assert!(told[0].contains("0000:00:05.0: there is no /dev/vfio/5"));
     assert!(told[1].contains("not bound to vfio-pci, but to 4xxxvf"));
     assert!(told[2].contains("not bound to vfio-pci, but to nothing"));
 }

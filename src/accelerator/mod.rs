@@ -17,7 +17,9 @@ mod params;
 mod qat_engine;
 mod qat_provider;
 mod reason;
+mod remedy;
 mod software;
+mod survey;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ pub use params::{AccelerationParams, AcceleratorName};
 pub use qat_engine::QatEngine;
 pub use qat_provider::QatProvider;
 pub use reason::Reason;
+pub use survey::{Hint, Surveyed, hints, survey};
 pub use system::System;
 
 /// The name of OpenSSL's own, in the log and the metrics.

@@ -1,0 +1,178 @@
+//! `doctor`: what accelerates this machine's handshakes, what keeps the others from it,
+//! and which settings cost speed, each with what to type.
+//!
+//! ```text
+//! accelerator::survey ─┐
+//! configuration ───────┼─→ Report ─→ text, JSON, or a file for sysctl.d
+//! /proc, /sys ─────────┘
+//! ```
+//!
+//! It reads, loads libraries, and changes nothing.
+
+mod certificates;
+mod limits;
+mod measured;
+mod needs;
+mod report;
+mod settings;
+mod text;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::check::say;
+use crate::accelerator::{self, Hint, SOFTWARE, Surveyed, System};
+use crate::config::{self, GatewayParams};
+use crate::error::exit;
+use needs::Needs;
+use report::{Accelerator, Configuration, Finding, Report};
+use text::Paint;
+
+/// For `--help`.
+pub const EXAMPLES: &str = "Examples:\n  \
+    qat-gateway doctor\n  \
+    qat-gateway doctor --config /etc/qat-gateway/gateway.yaml --json\n  \
+    qat-gateway doctor --sysctl > /etc/sysctl.d/90-qat-gateway.conf";
+
+/// What is asked of it.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Look at this configuration too: its certificates, its preference (exit code 69
+    /// if that does not hold), and the limits that it needs.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, group = "form")]
+    json: bool,
+    /// Print the JSON Schema of what --json prints.
+    #[arg(long, group = "form")]
+    json_schema: bool,
+    /// Print a file for /etc/sysctl.d, with the settings that should change.
+    #[arg(long, group = "form")]
+    sysctl: bool,
+    /// Look at a recorded tree of /sys, /proc and /dev instead of this machine's.
+    /// Libraries are this machine's all the same.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+/// Prints the report. 69 if the configuration prefers accelerators and none of them
+/// can be used, 78 if the configuration has problems.
+pub fn run(options: &Options) -> ExitCode {
+    if options.json_schema {
+        let schema = schemars::schema_for!(Report);
+        return say(format_args!("{:#}", schema.to_value()));
+    }
+    let loaded = match &options.config {
+        None => None,
+        Some(file) => match config::load(file, &|name| std::env::var(name).ok()) {
+            Ok(loaded) => Some((file.as_path(), loaded.params)),
+            Err(problems) => {
+                eprint!("{problems}");
+                return ExitCode::from(exit::CONFIG);
+            }
+        },
+    };
+    let report = look(options.root.as_deref(), loaded.as_ref());
+    if options.sysctl {
+        return say(format_args!(
+            "{}",
+            text::sysctl_file(&report.settings).trim_end()
+        ));
+    }
+    let printed = match options.json {
+        true => match serde_json::to_string_pretty(&report) {
+            Ok(json) => say(format_args!("{json}")),
+            Err(_) => return ExitCode::from(exit::SOFTWARE),
+        },
+        false => say(format_args!(
+            "{}",
+            text::render(&report, paint()).trim_end()
+        )),
+    };
+    match &report.configuration {
+        Some(Configuration { holds: false, .. }) => ExitCode::from(exit::UNAVAILABLE),
+        _ => printed,
+    }
+}
+
+/// Colours for a terminal that has them, unless asked not to (https://no-color.org).
+fn paint() -> Paint {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let plain = set("NO_COLOR").is_some() || set("TERM").is_none_or(|term| term == "dumb");
+    Paint {
+        colours: !plain && std::io::stdout().is_terminal(),
+    }
+}
+
+fn look(root: Option<&Path>, loaded: Option<&(&Path, GatewayParams)>) -> Report {
+    let system = root.map_or_else(System::this, System::recorded);
+    let surveyed = accelerator::survey(&system);
+    let needs = match loaded {
+        Some((_, params)) => Some(Needs::of(params)),
+        None => Needs::of_defaults(),
+    };
+    let mut settings = Vec::new();
+    if let Some(needs) = needs {
+        settings = limits::limits(&system, &needs);
+        settings.extend(settings::sysctls(&system.root, &needs));
+    }
+    Report {
+        version: env!("CARGO_PKG_VERSION"),
+        openssl: openssl::version::version(),
+        root: root.map(|root| root.display().to_string()),
+        configuration: loaded.map(|(file, params)| configuration(file, params, &surveyed)),
+        accelerators: surveyed.into_iter().map(accelerator).collect(),
+        hints: accelerator::hints(&system).into_iter().map(hint).collect(),
+        settings,
+    }
+}
+
+fn accelerator((name, found): Surveyed) -> Accelerator {
+    let (what, reasons) = match found {
+        Ok(probe) => (Some(probe.what), Vec::new()),
+        Err(reasons) => (None, reasons),
+    };
+    let finding = |reason: accelerator::Reason| Finding {
+        what: reason.to_string(),
+        remedy: reason.remedy(),
+    };
+    Accelerator {
+        name,
+        usable: what.is_some(),
+        what,
+        reasons: reasons.into_iter().map(finding).collect(),
+        measured: measured::measured(name),
+    }
+}
+
+fn hint(hint: Hint) -> Finding {
+    Finding {
+        what: hint.what,
+        remedy: Some(hint.remedy),
+    }
+}
+
+fn configuration(file: &Path, params: &GatewayParams, surveyed: &[Surveyed]) -> Configuration {
+    let acceleration = &params.acceleration;
+    let prefer: Vec<_> = acceleration
+        .prefer
+        .iter()
+        .map(|name| name.as_str())
+        .collect();
+    let usable = |name: &&str| {
+        let found = surveyed.iter().find(|(surveyed, _)| surveyed == name);
+        found.is_some_and(|(_, found)| found.is_ok())
+    };
+    let preferred = prefer.iter().copied().find(|name| usable(&name));
+    let software = (!acceleration.require).then_some(SOFTWARE);
+    Configuration {
+        file: file.display().to_string(),
+        used: preferred.or(software),
+        holds: preferred.is_some() || prefer.is_empty(),
+        require: acceleration.require,
+        prefer,
+        certificates: certificates::certificates(params),
+    }
+}
