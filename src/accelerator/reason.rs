@@ -39,14 +39,14 @@ pub enum Reason {
     NoNode { function: String, node: String },
     #[error(
         "virtual function {function}: no right to use {node}; {}",
-        group.as_ref().map_or("its group has none either".to_owned(), |group| {
+        group.as_ref().map_or("its mode or SELinux forbids it".to_owned(), |group| {
             format!("the user is not in its group, {group}")
         })
     )]
     NoAccess {
         function: String,
         node: String,
-        /// Whose members may use the node.
+        /// Whose members may use the node; None where that would not help.
         group: Option<String>,
     },
     #[error(

@@ -8,7 +8,7 @@ use super::cards::cards;
 use super::system::{System, read};
 use super::{AcceleratorName, Probe, Reason, registry};
 
-/// Folders of OpenSSL's modules in the distributions, by what a file of them is.
+/// Below which distributions keep OpenSSL's modules.
 const LIBRARIES: &[&str] = &[
     "usr/lib/x86_64-linux-gnu",
     "usr/lib64",
@@ -24,8 +24,8 @@ const QATMGR: &str = "run/qat/qatmgr.sock";
 /// An accelerator, and whether it can be used or why not.
 pub type Surveyed = (&'static str, Result<Probe, Vec<Reason>>);
 
-/// Probes all of the registry, in its order. Libraries are loaded by this process
-/// whatever `system` is.
+/// Probes all of the registry, in its order. Libraries are this machine's, whatever
+/// `system` is.
 pub fn survey(system: &System) -> Vec<Surveyed> {
     let probe = |one: Box<dyn super::Accelerator>| {
         let mut found = one.probe(system);
@@ -73,7 +73,7 @@ fn other_libcrypto(system: &System, file: &str) -> Option<Reason> {
     let linked: String = version.map(|byte| char::from(*byte)).collect();
     let ours = openssl::version::version();
     let ours = ours.split([' ', '.']).nth(1).unwrap_or_default().to_owned();
-    (linked != ours).then_some(Reason::OtherLibcrypto { file, linked, ours })
+    (!linked.is_empty() && linked != ours).then_some(Reason::OtherLibcrypto { file, linked, ours })
 }
 
 /// What does not keep a card from working, and is good to know.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::{getegid, getgroups};
+
 use super::Reason;
 
 /// Where to look. Tests look at recorded trees.
@@ -48,10 +50,17 @@ impl System {
         self.root.join(path)
     }
 
-    /// The name of a file's group, if its members may read and write the file.
+    /// The name of a file's group, if its members may read and write the file and this
+    /// process is none of them.
     pub(super) fn group_with_access(&self, file: &Path) -> Option<String> {
         let stat = rustix::fs::stat(file).ok()?;
-        let id = (stat.st_mode & 0o060 == 0o060).then_some(stat.st_gid.to_string())?;
+        let ours = getgroups().unwrap_or_default();
+        let mut ours = ours.into_iter().chain([getegid()]);
+        let member = ours.any(|group| group.as_raw() == stat.st_gid);
+        if member || stat.st_mode & 0o060 != 0o060 {
+            return None;
+        }
+        let id = stat.st_gid.to_string();
         let groups = read(self.path("etc/group"))?;
         // group(5): NAME:PASSWORD:ID:MEMBERS
         groups.lines().find_map(|line| {

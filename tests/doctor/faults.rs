@@ -159,7 +159,7 @@ fn who_may_not_use_a_function_is_told_whose_group_may() {
         ),
         (
             0o000,
-            "its group has none either",
+            "its mode or SELinux forbids it",
             "chgrp qat /dev/vfio/301",
         ),
     ] {

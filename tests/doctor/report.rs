@@ -32,6 +32,8 @@ fn its_json_is_what_its_schema_says() {
             .map(|error| error.to_string())
             .collect();
         assert!(errors.is_empty(), "{errors:#?}");
+        let read = |name| setting(&report, name)["present"].clone();
+        assert_eq!(read("net.core.somaxconn"), "128");
     }
     assert!(!validator.is_valid(&json!({ "version": 1 })));
 }

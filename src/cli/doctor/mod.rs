@@ -7,7 +7,8 @@
 //! /proc, /sys ─────────┘
 //! ```
 //!
-//! It reads, loads libraries, and changes nothing.
+//! It changes nothing; an engine that could work is loaded and started, as the gateway
+//! would.
 
 mod certificates;
 mod limits;
@@ -20,6 +21,8 @@ mod text;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use schemars::generate::SchemaSettings;
 
 use super::check::say;
 use crate::accelerator::{self, Hint, SOFTWARE, Surveyed, System};
@@ -61,7 +64,8 @@ pub struct Options {
 /// can be used, 78 if the configuration has problems.
 pub fn run(options: &Options) -> ExitCode {
     if options.json_schema {
-        let schema = schemars::schema_for!(Report);
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<Report>();
         return say(format_args!("{:#}", schema.to_value()));
     }
     let loaded = match &options.config {
@@ -165,7 +169,7 @@ fn configuration(file: &Path, params: &GatewayParams, surveyed: &[Surveyed]) -> 
         let found = surveyed.iter().find(|(surveyed, _)| surveyed == name);
         found.is_some_and(|(_, found)| found.is_ok())
     };
-    let preferred = prefer.iter().copied().find(|name| usable(&name));
+    let preferred = prefer.iter().copied().find(usable);
     let software = (!acceleration.require).then_some(SOFTWARE);
     Configuration {
         file: file.display().to_string(),
