@@ -29,8 +29,12 @@ mod regenerate {
 
     /// What is used of OpenSSL and missing in openssl-sys.
     const FUNCTIONS: &[&str] = &[
+        "ASYNC_WAIT_CTX_free",
         "ASYNC_WAIT_CTX_get_callback",
         "ASYNC_WAIT_CTX_get_fd",
+        "ASYNC_WAIT_CTX_get_status",
+        "ASYNC_WAIT_CTX_new",
+        "ASYNC_WAIT_CTX_set_callback",
         "ASYNC_WAIT_CTX_set_status",
         "ASYNC_WAIT_CTX_set_wait_fd",
         "ASYNC_get_current_job",
@@ -38,6 +42,7 @@ mod regenerate {
         "ASYNC_init_thread",
         "ASYNC_is_capable",
         "ASYNC_pause_job",
+        "ASYNC_start_job",
         "BIO_s_null",
         "ERR_peek_error",
         "SSL_CTX_set_default_read_buffer_len",
@@ -52,6 +57,8 @@ mod regenerate {
         "X509_NAME_print_ex",
     ];
     const VALUES: &[&str] = &[
+        "ASYNC_NO_JOBS",
+        "ASYNC_PAUSE",
         "ASYNC_STATUS_EAGAIN",
         "ASYNC_STATUS_OK",
         "ERR_LIB_SSL",

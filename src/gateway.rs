@@ -7,6 +7,8 @@
 //!
 //! Runs on the control thread, which never touches a connection.
 
+mod acceleration;
+
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::listener::{self, ListenerParams};
 use crate::telemetry::{self, AccessWriter, ClusterMetrics, Metrics, set_total};
 use crate::tls::TicketKeys;
 use crate::upstream::{ClusterStats, Endpoints, Stat, TlsConnector};
-use crate::worker::{self, ClusterSpec, WorkerError, WorkerSpec};
+use crate::worker::{self, AcceleratorStats, ClusterSpec, WorkerError, WorkerSpec};
 
 /// After the cut, for connections to notice.
 const CUT_GRACE: Duration = Duration::from_millis(500);
@@ -93,18 +95,25 @@ impl Gateway {
         let clusters = clusters(&params)?;
         let (signal, watch) = drain::channel();
         let readiness = Readiness::default();
-        let admin = admin(&params, &metrics, &readiness, &clusters, &selection).await?;
+        let admin_socket = admin_socket(&params).await?;
         let base = WorkerSpec {
             index: 0,
             workers: params.workers,
             listeners: Vec::new(),
-            clusters,
+            clusters: clusters.clone(),
             ticket_keys: TicketKeys::generate()?,
-            metrics,
+            accelerator: selection.active.clone(),
+            metrics: metrics.clone(),
             access: sink,
             drain: watch,
         };
-        start_workers(&base, sockets)?;
+        let stats = start_workers(&base, sockets)?;
+        drop(base);
+        let mut admin = None;
+        if let Some(socket) = admin_socket {
+            admin = socket.local_addr().ok();
+            serve_admin(socket, &metrics, &readiness, &clusters, &selection, stats);
+        }
         readiness.set(true);
         Ok(Gateway {
             signal,
@@ -202,7 +211,12 @@ fn clusters(params: &GatewayParams) -> Result<Vec<ClusterSpec>, StartError> {
         .collect()
 }
 
-fn start_workers(base: &WorkerSpec, mut sockets: Sockets) -> Result<(), StartError> {
+/// The workers' numbers of their accelerators.
+fn start_workers(
+    base: &WorkerSpec,
+    mut sockets: Sockets,
+) -> Result<Vec<AcceleratorStats>, StartError> {
+    let mut stats = Vec::new();
     for index in 0..base.workers {
         let listeners = sockets
             .iter_mut()
@@ -214,49 +228,62 @@ fn start_workers(base: &WorkerSpec, mut sockets: Sockets) -> Result<(), StartErr
             listeners,
             clusters: base.clusters.clone(),
             ticket_keys: base.ticket_keys.clone(),
+            accelerator: base.accelerator.clone(),
             metrics: base.metrics.clone(),
             access: base.access.clone(),
             drain: base.drain.clone(),
         };
-        worker::spawn(spec).map_err(|source| StartError::Worker { index, source })?;
+        let started = worker::spawn(spec);
+        let started = started.map_err(|source| StartError::Worker { index, source })?;
+        stats.extend(started.accelerator);
     }
-    Ok(())
+    Ok(stats)
 }
 
-async fn admin(
+/// Bound before any worker starts, so that a taken address is told at once.
+async fn admin_socket(
     params: &GatewayParams,
+) -> Result<Option<tokio::net::TcpListener>, StartError> {
+    let Some(admin) = &params.admin else {
+        return Ok(None);
+    };
+    let socket = tokio::net::TcpListener::bind(admin.address).await;
+    socket.map(Some).map_err(|source| StartError::Admin {
+        address: admin.address,
+        source,
+    })
+}
+
+fn serve_admin(
+    socket: tokio::net::TcpListener,
     metrics: &Arc<Metrics>,
     readiness: &Readiness,
     clusters: &[ClusterSpec],
     selection: &Selection,
-) -> Result<Option<SocketAddr>, StartError> {
-    let Some(admin) = &params.admin else {
-        return Ok(None);
-    };
-    let failed = |source| StartError::Admin {
-        address: admin.address,
-        source,
-    };
-    let socket = tokio::net::TcpListener::bind(admin.address)
-        .await
-        .map_err(failed)?;
-    let address = socket.local_addr().map_err(failed)?;
+    stats: Vec<AcceleratorStats>,
+) {
     let shard = metrics.shard();
-    let refresh = clusters.iter().map(|cluster| {
+    let mut refresh: Vec<Box<dyn Fn() + Send + Sync>> = Vec::new();
+    for cluster in clusters {
         let metrics = shard.cluster(&cluster.params.name);
         // The watch and not its numbers alone: with fixed addresses it is all that
         // keeps the number of endpoints.
         let endpoints = cluster.endpoints.clone();
-        Box::new(move || copy_stats(&metrics, endpoints.stats())) as Box<dyn Fn() + Send + Sync>
-    });
+        refresh.push(Box::new(move || copy_stats(&metrics, endpoints.stats())));
+    }
+    if let Some(active) = &selection.active {
+        let (name, metrics) = (active.name, metrics.clone());
+        refresh.push(Box::new(move || {
+            acceleration::copy(metrics.acceleration(), name, &stats);
+        }));
+    }
     let state = AdminState {
         metrics: metrics.clone(),
         readiness: readiness.clone(),
         accelerators: selection.to_string(),
-        refresh: refresh.collect(),
+        refresh,
     };
     tokio::spawn(admin::serve(socket, state));
-    Ok(Some(address))
 }
 
 /// What was chosen, and why what was asked for was not: one line for each.

@@ -12,7 +12,11 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use openssl::error::ErrorStack;
+
+use crate::accelerator::{self, Active, WorkerStats};
 use crate::drain::Watch;
 use crate::http::Service;
 use crate::listener::{Admission, Listener, ListenerParams};
@@ -20,8 +24,13 @@ use crate::proxy::{Proxy, RouteHandle};
 use crate::route::RouteTable;
 use crate::rt;
 use crate::telemetry::{AccessSink, Metrics, Shard};
-use crate::tls::{Acceptor, TicketKeys, TlsError};
+use crate::tls::{self, Acceptor, Graveyard, Register, TicketKeys, TlsError, TlsParams};
 use crate::upstream::{Cluster, ClusterParams, EndpointsWatch, TlsConnector};
+
+/// For operations of abandoned handshakes, when the last connection has ended.
+const LAST_OPERATIONS: Duration = Duration::from_secs(1);
+/// Jobs beyond those of the handshakes in progress: for abandoned ones, and the probe.
+const ABANDONED_JOBS: usize = 256;
 
 /// A cluster as every worker gets it.
 #[derive(Clone)]
@@ -38,13 +47,38 @@ pub struct WorkerSpec {
     pub listeners: Vec<(Arc<ListenerParams>, TcpListener)>,
     pub clusters: Vec<ClusterSpec>,
     pub ticket_keys: TicketKeys,
+    /// None: software.
+    pub accelerator: Option<Arc<Active>>,
     pub metrics: Arc<Metrics>,
     pub access: Option<AccessSink>,
     pub drain: Watch,
 }
 
+/// A worker's numbers of its accelerator, readable from any thread.
+#[derive(Clone)]
+pub struct AcceleratorStats {
+    pub worker: WorkerStats,
+    /// Of each listener's handshakes.
+    pub handshakes: Vec<Arc<tls::Counters>>,
+    pub graveyard: Arc<Register>,
+}
+
+/// A worker that serves.
+pub struct Started {
+    pub thread: JoinHandle<()>,
+    /// None: software.
+    pub accelerator: Option<AcceleratorStats>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
+    #[error("accelerator {name}: {source}")]
+    Accelerator {
+        name: &'static str,
+        source: ErrorStack,
+    },
+    #[error("async jobs: {0}")]
+    Jobs(TlsError),
     #[error("listener {listener}: {source}")]
     Tls { listener: String, source: TlsError },
     #[error("{0}")]
@@ -54,16 +88,21 @@ pub enum WorkerError {
 }
 
 /// Starts the worker's thread and waits until it serves.
-pub fn spawn(spec: WorkerSpec) -> Result<JoinHandle<()>, WorkerError> {
+pub fn spawn(spec: WorkerSpec) -> Result<Started, WorkerError> {
     let (ready, readiness) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new()
         .name(format!("worker-{}", spec.index))
         .spawn(move || run(spec, &ready))?;
-    readiness.recv().map_err(|_| WorkerError::Died)??;
-    Ok(thread)
+    let accelerator = readiness.recv().map_err(|_| WorkerError::Died)??;
+    Ok(Started {
+        thread,
+        accelerator,
+    })
 }
 
-fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Result<(), WorkerError>>) {
+type Ready = Result<Option<AcceleratorStats>, WorkerError>;
+
+fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Ready>) {
     let runtime = match rt::local_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -73,9 +112,17 @@ fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Result<(), WorkerError>>) {
     };
     runtime.block_on(async {
         let drain = spec.drain.clone();
-        match start(spec) {
+        let offload = match Offloading::start(&spec) {
+            Ok(offload) => offload,
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
+        match start(spec, offload.as_ref()) {
             Ok(listeners) => {
-                let _ = ready.send(Ok(()));
+                let stats = offload.as_ref().map(|offload| offload.stats(&listeners));
+                let _ = ready.send(Ok(stats));
                 let tasks = listeners
                     .into_iter()
                     .map(|(listener, socket)| listener.run(socket, drain.clone()));
@@ -86,15 +133,78 @@ fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Result<(), WorkerError>>) {
                 return;
             }
         }
+        if let Some(offload) = &offload {
+            let left = offload.graveyard.drain(LAST_OPERATIONS).await;
+            if left > 0 {
+                tracing::warn!(left, "operations never came back from the accelerator");
+            }
+        }
         drop(drain);
         // Connections end by themselves, or with the process.
         std::future::pending::<()>().await;
     });
 }
 
-type Started = Vec<(Rc<Listener>, tokio::net::TcpListener)>;
+type Listeners = Vec<(Rc<Listener>, tokio::net::TcpListener)>;
 
-fn start(spec: WorkerSpec) -> Result<Started, WorkerError> {
+/// What the worker offloads with.
+struct Offloading {
+    worker: Rc<accelerator::Worker>,
+    graveyard: Rc<Graveyard>,
+}
+
+impl Offloading {
+    /// Nothing, if there is no accelerator.
+    fn start(spec: &WorkerSpec) -> Result<Option<Offloading>, WorkerError> {
+        let Some(active) = &spec.accelerator else {
+            return Ok(None);
+        };
+        // Every handshake needs one job at a time; the probe another.
+        let handshakes = spec
+            .listeners
+            .iter()
+            .map(|(params, _)| params.max_handshakes);
+        let jobs = handshakes.sum::<usize>() + ABANDONED_JOBS;
+        tls::init_thread(jobs, 0).map_err(WorkerError::Jobs)?;
+        let worker =
+            accelerator::Worker::new(active).map_err(|source| WorkerError::Accelerator {
+                name: active.name,
+                source,
+            })?;
+        let graveyard = Graveyard::new();
+        tokio::task::spawn_local(graveyard.clone().run());
+        tokio::task::spawn_local(worker.clone().run());
+        Ok(Some(Offloading { worker, graveyard }))
+    }
+
+    fn stats(&self, listeners: &Listeners) -> AcceleratorStats {
+        let acceptors = listeners
+            .iter()
+            .filter_map(|(one, _)| one.acceptor.as_ref());
+        AcceleratorStats {
+            worker: self.worker.stats(),
+            handshakes: acceptors.map(|one| one.counters().clone()).collect(),
+            graveyard: self.graveyard.register().clone(),
+        }
+    }
+}
+
+/// The contexts of a listener.
+fn acceptor(
+    params: &TlsParams,
+    keys: &TicketKeys,
+    offload: Option<&Offloading>,
+) -> Result<Acceptor, TlsError> {
+    let acceptor = Acceptor::new(params, keys)?;
+    match offload {
+        None => Ok(acceptor),
+        Some(Offloading { worker, graveyard }) => {
+            acceptor.accelerated(params, keys, worker.clone(), graveyard.clone())
+        }
+    }
+}
+
+fn start(spec: WorkerSpec, offload: Option<&Offloading>) -> Result<Listeners, WorkerError> {
     let shard = spec.metrics.shard();
     let names: Vec<String> = spec
         .clusters
@@ -109,16 +219,14 @@ fn start(spec: WorkerSpec) -> Result<Started, WorkerError> {
     );
     let mut started = Vec::new();
     for (params, socket) in spec.listeners {
-        let acceptor =
-            match &params.tls {
-                Some(tls) => Some(Acceptor::new(tls, &spec.ticket_keys).map_err(|source| {
-                    WorkerError::Tls {
-                        listener: params.name.clone(),
-                        source,
-                    }
-                })?),
-                None => None,
-            };
+        let failed = |source| WorkerError::Tls {
+            listener: params.name.clone(),
+            source,
+        };
+        let acceptor = match &params.tls {
+            Some(tls) => Some(acceptor(tls, &spec.ticket_keys, offload).map_err(failed)?),
+            None => None,
+        };
         let metrics = shard.listener(&params.name);
         let proxy = Proxy::new(
             params.proxy.clone(),

@@ -19,6 +19,8 @@ pub struct async_job_st {
 pub struct async_wait_ctx_st {
     _unused: [u8; 0],
 }
+pub const ASYNC_NO_JOBS: i32 = 1;
+pub const ASYNC_PAUSE: i32 = 2;
 pub const ASYNC_STATUS_OK: i32 = 2;
 pub const ASYNC_STATUS_EAGAIN: i32 = 3;
 pub const ERR_LIB_SSL: i32 = 20;
@@ -47,6 +49,8 @@ pub const SSL_CTRL_CLEAR_MODE: i32 = 78;
 pub const SSL_CTRL_GET_NEGOTIATED_GROUP: i32 = 134;
 unsafe extern "C" {
     pub fn ASYNC_init_thread(max_size: usize, init_size: usize) -> ::core::ffi::c_int;
+    pub fn ASYNC_WAIT_CTX_new() -> *mut ASYNC_WAIT_CTX;
+    pub fn ASYNC_WAIT_CTX_free(ctx: *mut ASYNC_WAIT_CTX);
     pub fn ASYNC_WAIT_CTX_set_wait_fd(
         ctx: *mut ASYNC_WAIT_CTX,
         key: *const ::core::ffi::c_void,
@@ -72,11 +76,27 @@ unsafe extern "C" {
         callback: *mut ASYNC_callback_fn,
         callback_arg: *mut *mut ::core::ffi::c_void,
     ) -> ::core::ffi::c_int;
+    pub fn ASYNC_WAIT_CTX_set_callback(
+        ctx: *mut ASYNC_WAIT_CTX,
+        callback: ASYNC_callback_fn,
+        callback_arg: *mut ::core::ffi::c_void,
+    ) -> ::core::ffi::c_int;
     pub fn ASYNC_WAIT_CTX_set_status(
         ctx: *mut ASYNC_WAIT_CTX,
         status: ::core::ffi::c_int,
     ) -> ::core::ffi::c_int;
+    pub fn ASYNC_WAIT_CTX_get_status(ctx: *mut ASYNC_WAIT_CTX) -> ::core::ffi::c_int;
     pub fn ASYNC_is_capable() -> ::core::ffi::c_int;
+    pub fn ASYNC_start_job(
+        job: *mut *mut ASYNC_JOB,
+        ctx: *mut ASYNC_WAIT_CTX,
+        ret: *mut ::core::ffi::c_int,
+        func: ::core::option::Option<
+            unsafe extern "C" fn(arg1: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+        >,
+        args: *mut ::core::ffi::c_void,
+        size: usize,
+    ) -> ::core::ffi::c_int;
     pub fn ASYNC_pause_job() -> ::core::ffi::c_int;
     pub fn ASYNC_get_current_job() -> *mut ASYNC_JOB;
     pub fn ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX;

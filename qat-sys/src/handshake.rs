@@ -35,9 +35,13 @@ use crate::{Connection, Signal, bindings};
 
 static LEAKED: AtomicUsize = AtomicUsize::new(0);
 
-/// Handshakes of this process that were dropped with an unfinished job.
+/// Handshakes and tasks of this process that were dropped with an unfinished job.
 pub fn leaked() -> usize {
     LEAKED.load(Ordering::Relaxed)
+}
+
+pub(crate) fn count_leak() {
+    LEAKED.fetch_add(1, Ordering::Relaxed);
 }
 
 /// How a paused job makes known that it can go on.
@@ -324,7 +328,7 @@ impl Drop for Core {
         if self.job == Job::None {
             return;
         }
-        LEAKED.fetch_add(1, Ordering::Relaxed);
+        count_leak();
         mem::forget(self.ssl.take());
         mem::forget(self.signal.take());
     }

@@ -5,9 +5,11 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
+use std::marker::PhantomData;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::raw::{c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openssl::error::ErrorStack;
@@ -88,7 +90,8 @@ fn set_status(wait: NonNull<ASYNC_WAIT_CTX>, status: c_int) {
     unsafe { bindings::ASYNC_WAIT_CTX_set_status(wait.as_ptr(), status) };
 }
 
-fn switch_out() {
+/// Pauses the current job. It may be resumed by anyone at any time, for any reason.
+pub(crate) fn switch_out() {
     // SAFETY: called in a job. Its frames stay where they are until it is resumed on
     // this thread; if it never is, they are leaked, not freed (see `Handshake`).
     unsafe { bindings::ASYNC_pause_job() };
@@ -117,17 +120,37 @@ impl Completer {
         pause.completed = true;
         match &pause.wake {
             None => return false,
-            Some(Wake::Callback { function, arg }) => {
-                // SAFETY: OpenSSL's own callback and argument of this wait context; the
-                // SSL behind it lives as long as the job is paused.
-                unsafe { function(*arg) };
-            }
-            Some(Wake::Fd(eventfd)) => {
-                // An eventfd takes eight bytes at a time; full means readable already.
-                let _ = (&*eventfd).write(&1u64.to_ne_bytes());
-            }
+            // SAFETY: the job is paused, for it has not gone on and the lock is held.
+            Some(wake) => unsafe { wake.call() },
         }
         true
+    }
+}
+
+/// The current job, about to pause: what wakes its driver, for a completer on the same
+/// thread, who needs neither lock nor reference count.
+pub(crate) struct Pausing {
+    wake: Wake,
+    _stays_on_its_thread: PhantomData<Rc<()>>,
+}
+
+impl Pausing {
+    /// None if there is no job to pause.
+    pub(crate) fn here() -> Option<Pausing> {
+        let wait = wait_context()?;
+        let wake = Wake::of(wait)?;
+        set_status(wait, bindings::ASYNC_STATUS_OK);
+        Some(Pausing {
+            wake,
+            _stays_on_its_thread: PhantomData,
+        })
+    }
+
+    /// # Safety
+    /// The job must be paused still, in the pause that this was made for.
+    pub(crate) unsafe fn wake(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.wake.call() };
     }
 }
 
@@ -143,6 +166,22 @@ enum Wake {
 unsafe impl Send for Wake {}
 
 impl Wake {
+    /// # Safety
+    /// The job must be paused still: then the SSL behind its callback is alive.
+    unsafe fn call(&self) {
+        match self {
+            Wake::Callback { function, arg } => {
+                // SAFETY: OpenSSL's own callback and argument of this wait context; the
+                // SSL behind it lives as long as the job is paused.
+                unsafe { function(*arg) };
+            }
+            Wake::Fd(eventfd) => {
+                // An eventfd takes eight bytes at a time; full means readable already.
+                let _ = (&*eventfd).write(&1u64.to_ne_bytes());
+            }
+        }
+    }
+
     /// As the driver wishes: the callback if it set one, else an eventfd.
     fn of(wait: NonNull<ASYNC_WAIT_CTX>) -> Option<Wake> {
         let (mut function, mut arg) = (None, ptr::null_mut());

@@ -7,9 +7,11 @@
 //! | [`handshake`] | an SSL during its handshake, which may pause in an async job |
 //! | [`connection`] | an SSL whose handshake is done |
 //! | [`job`] | the side of the async job: pausing, and who completes it |
+//! | [`task`] | other work in an async job |
 //! | [`engine`] | an ENGINE, where this OpenSSL has them |
 //! | [`provider`] | a provider in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
+//! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
 //! | [`memory`] | what OpenSSL allocates with |
 //! | [`certificate`] | printing names |
 //! | [`client`] | resuming a session, in tests and load generators |
@@ -29,13 +31,16 @@ pub mod engine;
 mod error;
 pub mod handshake;
 pub mod job;
+pub mod lanes;
 pub mod memory;
 pub mod offload;
 pub mod provider;
 mod signal;
 mod socket;
+pub mod task;
 
 pub use connection::{Connection, Session};
 pub use error::{Failure, Stop, reason};
 pub use handshake::{Completion, Handshake, Step};
 pub use signal::Signal;
+pub use task::Task;

@@ -1,23 +1,30 @@
 //! The accelerators OpenSSL's private-key work can be given to.
 //!
 //! ```text
-//! prefer: [a, b] ─→ probe a ─no, reasons─→ probe b ─no, reasons─→ software
-//!                      └──────yes──────────────┴──────yes──────→ chosen
+//! prefer: [a, b] ─→ a: look ─→ load ─→ self-test ─→ calibrate ─→ in use
+//!                      └───────┴── reasons ┴───────────┘
+//!                                     └→ b: look ─→ … ─→ software
 //! ```
 //!
-//! Done once, at start, on the control thread. "Yes" means that handshakes really are
-//! given to it: in this version that is true of software alone, and an accelerator that
-//! could be loaded says so among its reasons.
+//! Done once, at start, on the control thread. What passes is made into a [`Worker`] on
+//! every worker: a provider of our own in a private library context, whose operations go
+//! to the accelerator and, where that does not do them, to software.
 //!
 //! A new accelerator is a file and a line in [`registry`]. It must not know of TLS.
 
+mod active;
+pub mod breaker;
+mod calibration;
 mod cards;
+mod guard;
+pub mod load;
 mod multibuffer;
 mod params;
 mod qat_engine;
 mod qat_provider;
 mod reason;
 mod remedy;
+mod self_test;
 mod software;
 mod survey;
 mod system;
@@ -25,13 +32,24 @@ mod system;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
+use active::Source;
+pub use active::{Active, Worker, WorkerStats};
+pub use breaker::BreakerParams;
+pub use breaker::{BreakerState, Cause};
+pub use calibration::{Calibration, Measured};
 pub use cards::{Cards, cards};
-pub use params::{AccelerationParams, AcceleratorName};
+use multibuffer::Multibuffer;
+pub use params::{
+    AccelerationParams, AcceleratorName, Algorithm, Completion, EngineOptions, EngineParams,
+    MultibufferParams, Polling, ProviderParams,
+};
 pub use qat_engine::QatEngine;
 pub use qat_provider::QatProvider;
 pub use reason::Reason;
-pub use survey::{Hint, Surveyed, hints, survey};
+pub use self_test::Flaw;
+pub use survey::{Hint, Surveyed, Usable, hints, survey};
 pub use system::System;
 
 /// The name of OpenSSL's own, in the log and the metrics.
@@ -47,6 +65,21 @@ pub trait Accelerator {
     /// # Errors
     /// Every reason why not, in the order in which they are best dealt with; never none.
     fn probe(&self, system: &System) -> Result<Probe, Vec<Reason>>;
+
+    /// Loads it. Devices may be taken hold of, and threads started: once in a process.
+    ///
+    /// # Errors
+    /// As of [`probe`](Accelerator::probe).
+    fn load(&self, params: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>>;
+}
+
+/// A loaded accelerator, not tested yet.
+pub struct Loaded {
+    what: String,
+    /// None: software.
+    source: Option<Source>,
+    /// What it can do.
+    algorithms: Vec<Algorithm>,
 }
 
 /// What a successful probe found.
@@ -57,24 +90,23 @@ pub struct Probe {
 }
 
 /// One line for each accelerator.
-fn registry() -> Vec<Box<dyn Accelerator>> {
+fn registry(params: &AccelerationParams) -> Vec<Box<dyn Accelerator>> {
     vec![
-        Box::new(QatEngine { id: "qatengine" }),
-        Box::new(QatProvider {
-            provider: "qatprovider",
-        }),
-        Box::new(multibuffer::Multibuffer),
+        Box::new(QatEngine::new(&params.engine)),
+        Box::new(QatProvider::new(&params.provider)),
+        Box::new(Multibuffer::new(&params.multibuffer)),
         Box::new(software::Software),
     ]
 }
 
 /// The outcome of the search.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// An accelerator's name.
     pub chosen: &'static str,
     /// Its own name and version.
     pub what: String,
+    /// What is offloaded, and how; None: software.
+    pub active: Option<Arc<Active>>,
     /// Those that were asked for before it, and why each is not used.
     pub reasons: Vec<(&'static str, Vec<Reason>)>,
 }
@@ -96,7 +128,7 @@ impl Unavailable {
 /// # Errors
 /// One is required, and only software is left.
 pub fn select(params: &AccelerationParams, system: &System) -> Result<Selection, Unavailable> {
-    let registry = registry();
+    let registry = registry(params);
     let wanted = params.prefer.iter().map(|name| name.as_str());
     let names = wanted.chain((!params.require).then_some(SOFTWARE));
     let mut reasons = Vec::new();
@@ -105,11 +137,12 @@ pub fn select(params: &AccelerationParams, system: &System) -> Result<Selection,
         let Some(accelerator) = registry.iter().find(|one| one.name() == name) else {
             continue;
         };
-        match accelerator.probe(system) {
-            Ok(Probe { what }) => {
+        match activate(&**accelerator, params, system) {
+            Ok((what, active)) => {
                 return Ok(Selection {
                     chosen: accelerator.name(),
                     what,
+                    active: active.map(Arc::new),
                     reasons,
                 });
             }
@@ -119,10 +152,67 @@ pub fn select(params: &AccelerationParams, system: &System) -> Result<Selection,
     Err(Unavailable(reasons))
 }
 
+/// Loads, tests and calibrates.
+fn activate(
+    accelerator: &dyn Accelerator,
+    params: &AccelerationParams,
+    system: &System,
+) -> Result<(String, Option<Active>), Vec<Reason>> {
+    let Loaded {
+        what,
+        source,
+        algorithms,
+    } = accelerator.load(params, system)?;
+    let Some(mut source) = source else {
+        return Ok((what, None));
+    };
+    let wanted = |one: &Algorithm| {
+        params
+            .offload
+            .as_ref()
+            .is_none_or(|list| list.contains(one))
+    };
+    let mut algorithms: Vec<Algorithm> = algorithms.into_iter().filter(wanted).collect();
+    if algorithms.is_empty() {
+        return Err(vec![Reason::NothingWanted]);
+    }
+    let calibration = source
+        .try_out(&algorithms)
+        .map_err(|flaw| vec![Reason::Flawed(flaw)])?;
+    if params.offload.is_none() {
+        let gains = |one: &Algorithm| calibration.gains(*one);
+        algorithms.retain(gains);
+    }
+    let break_even = match (params.break_even, calibration.break_even) {
+        (Some(wanted), _) => wanted,
+        (None, Some(found)) => found,
+        // Asked for by name although it never gains.
+        (None, None) if params.offload.is_some() => 1,
+        (None, None) => return Err(vec![Reason::NoGain]),
+    };
+    if algorithms.is_empty() {
+        return Err(vec![Reason::NoGain]);
+    }
+    let active = Active {
+        name: accelerator.name(),
+        what: what.clone(),
+        algorithms,
+        break_even,
+        calibration,
+        completion: params.completion,
+        breaker: params.breaker,
+        source,
+    };
+    Ok((what, Some(active)))
+}
+
 /// As the admin page shows it.
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: in use ({})", self.chosen, self.what)?;
+        if let Some(active) = &self.active {
+            write!(f, "{active}")?;
+        }
         for (name, reasons) in &self.reasons {
             f.write_str(&list(name, reasons))?;
         }

@@ -1,14 +1,22 @@
-//! Intel's qatengine: QAT cards, and multi-buffer code on CPUs that can (QAT_SW).
+//! Intel's qatengine: QAT cards, and multi-buffer code on CPUs that can (QAT_SW). Or
+//! another engine by its id, of which only its own words are known.
 
-use qat_sys::engine::{Engine, EngineError};
+use std::sync::Arc;
 
+use qat_sys::engine::{Engine, EngineBackend, EngineError};
+
+use super::active::Source;
 use super::cards::cards;
+use super::params::{EngineParams, Polling, QATENGINE};
 use super::system::cpu_lacks;
-use super::{Accelerator, AcceleratorName, Probe, Reason, System};
+use super::{
+    AccelerationParams, Accelerator, AcceleratorName, Algorithm, Loaded, Probe, Reason, System,
+};
 
-/// An engine by its id; its library is where OpenSSL looks for engines (OPENSSL_ENGINES).
+/// An engine by its id; its library is named, or where OpenSSL looks for engines
+/// (OPENSSL_ENGINES).
 pub struct QatEngine {
-    pub id: &'static str,
+    params: EngineParams,
 }
 
 impl Accelerator for QatEngine {
@@ -17,45 +25,82 @@ impl Accelerator for QatEngine {
     }
 
     fn probe(&self, system: &System) -> Result<Probe, Vec<Reason>> {
-        let mut reasons = Vec::new();
-        let cards = cards(system);
-        let cpu = cpu_lacks(system);
-        let usable = !cards.usable.is_empty() || cpu.is_none();
-        // Either is enough; what keeps the other from working is told all the same.
-        reasons.extend(cards.reasons);
-        reasons.extend(cpu);
-        match Engine::by_id(self.id) {
-            Err(error) => reasons.push(self.not_loaded(error)),
-            // Starting takes hold of devices: not before it can succeed.
-            Ok(engine) if usable => reasons.push(self.start(engine)),
-            Ok(_) => {}
-        }
-        if !qat_sys::job::is_capable() {
-            reasons.push(Reason::NoAsyncJobs);
-        }
-        Err(reasons)
+        let engine = self.look(system)?;
+        Ok(Probe {
+            what: engine.name(),
+        })
+    }
+
+    fn load(&self, params: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>> {
+        let engine = self.look(system)?;
+        let backend = EngineBackend::start(engine, &params.engine.options);
+        let backend = backend.map_err(|error| {
+            vec![Reason::EngineNotStarted {
+                id: self.params.id.clone(),
+                error: error.to_string(),
+            }]
+        })?;
+        let can = backend.algorithms();
+        let algorithms = [(can.rsa, Algorithm::Rsa), (can.x25519, Algorithm::X25519)];
+        let algorithms = algorithms.into_iter().filter(|(can, _)| *can);
+        let what = format!("the engine {} ({})", self.params.id, backend.name());
+        let backend = Arc::new(backend);
+        Ok(Loaded {
+            what,
+            source: Some(match params.engine.options.polling {
+                Polling::Internal | Polling::EventDriven => Source::Jobs(backend),
+                Polling::External | Polling::Heuristic => {
+                    Source::Polled(backend, params.engine.poll_interval)
+                }
+            }),
+            algorithms: algorithms.map(|(_, algorithm)| algorithm).collect(),
+        })
     }
 }
 
 impl QatEngine {
+    pub fn new(params: &EngineParams) -> QatEngine {
+        QatEngine {
+            params: params.clone(),
+        }
+    }
+
+    /// The engine, not started, where it could work.
+    fn look(&self, system: &System) -> Result<Engine, Vec<Reason>> {
+        let mut reasons = Vec::new();
+        let mut usable = true;
+        if self.params.id == QATENGINE {
+            let cards = cards(system);
+            let cpu = cpu_lacks(system);
+            // Either is enough; what keeps the other from working is told all the same.
+            usable = !cards.usable.is_empty() || cpu.is_none();
+            reasons.extend(cards.reasons);
+            reasons.extend(cpu);
+        }
+        if !qat_sys::job::is_capable() {
+            reasons.push(Reason::NoAsyncJobs);
+            usable = false;
+        }
+        match self.find() {
+            Ok(engine) if usable => return Ok(engine),
+            Ok(_) => {}
+            Err(error) => reasons.push(self.not_loaded(error)),
+        }
+        Err(reasons)
+    }
+
+    fn find(&self) -> Result<Engine, EngineError> {
+        match &self.params.library {
+            Some(path) => Engine::load(&self.params.id, path),
+            None => Engine::by_id(&self.params.id),
+        }
+    }
+
     fn not_loaded(&self, error: EngineError) -> Reason {
         match error {
             EngineError::NoEngines => Reason::NoEngines,
             error => Reason::EngineNotLoaded {
-                id: self.id.to_owned(),
-                error: error.to_string(),
-            },
-        }
-    }
-
-    /// Always a reason: what works is not given handshakes yet.
-    fn start(&self, engine: Engine) -> Reason {
-        match engine.init() {
-            Ok(engine) => Reason::NotOffloading {
-                what: format!("the engine {} ({})", self.id, engine.name()),
-            },
-            Err(error) => Reason::EngineNotStarted {
-                id: self.id.to_owned(),
+                id: self.params.id.clone(),
                 error: error.to_string(),
             },
         }

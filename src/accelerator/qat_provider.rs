@@ -4,12 +4,22 @@
 use qat_sys::provider::Private;
 
 use super::cards::cards;
+use super::params::ProviderParams;
 use super::system::cpu_lacks;
-use super::{Accelerator, AcceleratorName, Probe, Reason, System};
+use super::{AccelerationParams, Accelerator, AcceleratorName, Loaded, Probe, Reason, System};
 
-/// A provider by its name; its module is where OpenSSL looks for them (OPENSSL_MODULES).
+/// A provider by its name; its module is in a folder that is named, or where OpenSSL looks
+/// for them (OPENSSL_MODULES).
 pub struct QatProvider {
-    pub provider: &'static str,
+    params: ProviderParams,
+}
+
+impl QatProvider {
+    pub fn new(params: &ProviderParams) -> QatProvider {
+        QatProvider {
+            params: params.clone(),
+        }
+    }
 }
 
 impl Accelerator for QatProvider {
@@ -21,18 +31,27 @@ impl Accelerator for QatProvider {
         // Cards or CPU: as for the engine, whose code it shares.
         let mut reasons = cards(system).reasons;
         reasons.extend(cpu_lacks(system));
-        reasons.push(match Private::load(self.provider, None) {
-            Ok(_) => Reason::NotOffloading {
-                what: format!("the provider {}", self.provider),
+        reasons.push(
+            match Private::load(&self.params.name, self.params.folder.as_deref()) {
+                Ok(_) => Reason::NotOffloading {
+                    what: format!("the provider {}", self.params.name),
+                },
+                Err(error) => Reason::ProviderNotLoaded {
+                    name: self.params.name.clone(),
+                    error: error.to_string(),
+                },
             },
-            Err(error) => Reason::ProviderNotLoaded {
-                name: self.provider.to_owned(),
-                error: error.to_string(),
-            },
-        });
+        );
         if !qat_sys::job::is_capable() {
             reasons.push(Reason::NoAsyncJobs);
         }
         Err(reasons)
+    }
+
+    fn load(&self, _: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>> {
+        match self.probe(system) {
+            Ok(_) => Err(Vec::new()),
+            Err(reasons) => Err(reasons),
+        }
     }
 }

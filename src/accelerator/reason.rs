@@ -1,5 +1,7 @@
 //! Why an accelerator is not used, in words that say what to do.
 
+use super::self_test::Flaw;
+
 /// One thing that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -72,8 +74,14 @@ pub enum Reason {
     EngineNotStarted { id: String, error: String },
     #[error("the provider {name} cannot be loaded: {error}")]
     ProviderNotLoaded { name: String, error: String },
-    #[error("{what} loads, but offloading handshakes is not in this version")]
+    #[error("{what} loads, but offloading to it is not in this version")]
     NotOffloading { what: String },
-    #[error("it is not in this version")]
-    NotInThisVersion,
+    #[error("its test failed: {0}")]
+    Flawed(Flaw),
+    #[error("it does nothing of what acceleration.offload lists")]
+    NothingWanted,
+    #[error("measured on this machine, software is quicker")]
+    NoGain,
+    #[error("{0}")]
+    Library(String),
 }

@@ -75,6 +75,9 @@ fn other(reason: &Reason) -> Option<String> {
         Reason::EngineNotLoaded { id, .. } if id == "qatengine" => {
             "apt install qatengine  # or OPENSSL_ENGINES=FOLDER where it is elsewhere".to_owned()
         }
+        Reason::Library(text) if text.contains("not found") => {
+            "apt install libcrypto-mb11  # or acceleration.multibuffer.library".to_owned()
+        }
         Reason::EngineNotStarted { id, .. } => format!("openssl engine -t -c -v {id}"),
         Reason::ProviderNotLoaded { name, .. } if name == "qatprovider" => {
             "git clone https://github.com/intel/QAT_Engine && cd QAT_Engine && ./autogen.sh && \

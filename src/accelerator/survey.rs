@@ -1,12 +1,13 @@
 //! Every accelerator there is, asked for or not, and what else bears on them.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
 use super::cards::cards;
 use super::system::{System, read};
-use super::{AcceleratorName, Probe, Reason, registry};
+use super::{AccelerationParams, AcceleratorName, Active, Reason, activate, registry};
 
 /// Below which distributions keep OpenSSL's modules.
 const LIBRARIES: &[&str] = &[
@@ -22,30 +23,42 @@ const LIBRARIES: &[&str] = &[
 const QATMGR: &str = "run/qat/qatmgr.sock";
 
 /// An accelerator, and whether it can be used or why not.
-pub type Surveyed = (&'static str, Result<Probe, Vec<Reason>>);
-
-/// Probes all of the registry, in its order. Libraries are this machine's, whatever
-/// `system` is.
-pub fn survey(system: &System) -> Vec<Surveyed> {
-    let probe = |one: Box<dyn super::Accelerator>| {
-        let mut found = one.probe(system);
-        if let Err(reasons) = &mut found {
-            add_libcrypto(system, one.name(), reasons);
-            // The one that nobody can mend comes last.
-            reasons.sort_by_key(|reason| matches!(reason, Reason::Cpu(_)));
-        }
-        (one.name(), found)
-    };
-    registry().into_iter().map(probe).collect()
+pub struct Surveyed {
+    pub name: &'static str,
+    pub found: Result<Usable, Vec<Reason>>,
 }
 
-/// A library of another OpenSSL is why loading fails, so it stands before that.
-fn add_libcrypto(system: &System, name: &str, reasons: &mut Vec<Reason>) {
-    let file = match name {
-        _ if name == AcceleratorName::QatEngine.as_str() => "engines-3/qatengine.so",
-        _ if name == AcceleratorName::QatProvider.as_str() => "ossl-modules/qatprovider.so",
-        _ => return,
+/// An accelerator that has passed its test.
+pub struct Usable {
+    /// Its own name and version.
+    pub what: String,
+    /// What it does, and how quickly; None: software.
+    pub active: Option<Active>,
+}
+
+/// Looks at all of the registry, in its order: loads, tests and calibrates what can be
+/// used, as [`select`](super::select) does, once in a process and on a thread that does
+/// not end. Libraries are this machine's, whatever `system` is.
+pub fn survey(params: &AccelerationParams, system: &System) -> Vec<Surveyed> {
+    let look = |one: Box<dyn super::Accelerator>| {
+        let (name, found) = (one.name(), activate(&*one, params, system));
+        let found = found.map(|(what, active)| Usable { what, active });
+        Surveyed {
+            name,
+            found: found.map_err(|reasons| completed(reasons, params, name, system)),
+        }
     };
+    registry(params).into_iter().map(look).collect()
+}
+
+/// A library of another OpenSSL is why loading fails, so it stands before that. The CPU,
+/// which nobody can mend, comes last.
+fn completed(
+    mut reasons: Vec<Reason>,
+    params: &AccelerationParams,
+    name: &str,
+    system: &System,
+) -> Vec<Reason> {
     let failed = |reason: &Reason| {
         matches!(
             reason,
@@ -55,17 +68,38 @@ fn add_libcrypto(system: &System, name: &str, reasons: &mut Vec<Reason>) {
         )
     };
     if let Some(at) = reasons.iter().position(failed) {
-        reasons.splice(at..at, other_libcrypto(system, file));
+        let mut files = files(params, name).into_iter();
+        let file = files.find(|file| system.path(file).exists());
+        let other = file.and_then(|file| other_libcrypto(system, &file));
+        reasons.splice(at..at, other);
     }
+    reasons.sort_by_key(|reason| matches!(reason, Reason::Cpu(_)));
+    reasons
+}
+
+/// Where the library of an engine or provider may be, below the root.
+fn files(params: &AccelerationParams, name: &str) -> Vec<PathBuf> {
+    let (engine, provider) = (&params.engine, &params.provider);
+    let (named, file) = match name {
+        _ if name == AcceleratorName::QatEngine.as_str() => {
+            let file = format!("engines-3/{}.so", engine.id);
+            (engine.library.clone(), file)
+        }
+        _ if name == AcceleratorName::QatProvider.as_str() => {
+            let module = format!("{}.so", provider.name);
+            let named = provider.folder.as_ref();
+            let named = named.map(|folder| folder.join(&module));
+            (named, format!("ossl-modules/{module}"))
+        }
+        _ => return Vec::new(),
+    };
+    let usual = || LIBRARIES.iter().map(|folder| Path::new(folder).join(&file));
+    named.map_or_else(|| usual().collect(), |named| vec![named])
 }
 
 /// The name of the libcrypto it was linked with stands in a library as plain text.
-fn other_libcrypto(system: &System, file: &str) -> Option<Reason> {
-    let files = LIBRARIES.iter().map(|folder| format!("{folder}/{file}"));
-    let (file, bytes) = files.into_iter().find_map(|file| {
-        let bytes = fs::read(system.path(&file)).ok()?;
-        Some((format!("/{file}"), bytes))
-    })?;
+fn other_libcrypto(system: &System, file: &Path) -> Option<Reason> {
+    let bytes = fs::read(system.path(file)).ok()?;
     let name = b"libcrypto.so.";
     let at = bytes.windows(name.len()).position(|part| part == name)?;
     let version = bytes[at + name.len()..].iter();
@@ -73,7 +107,11 @@ fn other_libcrypto(system: &System, file: &str) -> Option<Reason> {
     let linked: String = version.map(|byte| char::from(*byte)).collect();
     let ours = openssl::version::version();
     let ours = ours.split([' ', '.']).nth(1).unwrap_or_default().to_owned();
-    (!linked.is_empty() && linked != ours).then_some(Reason::OtherLibcrypto { file, linked, ours })
+    (!linked.is_empty() && linked != ours).then(|| Reason::OtherLibcrypto {
+        file: Path::new("/").join(file).display().to_string(),
+        linked,
+        ours,
+    })
 }
 
 /// What does not keep a card from working, and is good to know.

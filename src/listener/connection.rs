@@ -89,7 +89,9 @@ impl Listener {
         let started = Instant::now();
         let acceptor = self.acceptor.as_ref()?;
         let mut cut = drain.clone();
-        let accept = pin!(acceptor.accept(tcp).instrument(tracing::debug_span!("tls")));
+        let choice = acceptor.choose();
+        let accept = acceptor.accept_as(tcp, &choice);
+        let accept = pin!(accept.instrument(tracing::debug_span!("tls")));
         let result = tokio::select! {
             biased;
             // The handshake, which has a deadline of its own.
@@ -99,7 +101,7 @@ impl Listener {
         };
         let mut labels = HandshakeLabels {
             outcome: "completed",
-            accelerator: "software",
+            accelerator: choice.name(),
             key_type: "none",
             version: "none",
             resumed: false,
@@ -110,6 +112,9 @@ impl Listener {
                 labels.key_type = info.key_type.map_or("none", KeyType::as_str);
                 labels.version = version_name(info.version);
                 labels.resumed = info.resumed;
+                if choice.is_accelerated() {
+                    self.metrics.handshake_paused(choice.name(), info.pauses);
+                }
                 self.metrics.handshake_ended(labels, started.elapsed());
                 Some(tls)
             }

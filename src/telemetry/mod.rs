@@ -8,7 +8,7 @@ mod params;
 pub use access::{AccessSink, AccessWriter, Record, TlsRecord};
 pub use log::{check_filter, init};
 pub use metrics::{
-    ActiveGuard, ClusterMetrics, Finished, HandshakeLabels, ListenerMetrics, Metrics, RouteMetrics,
-    Shard, set_total,
+    AcceleratorMetrics, ActiveGuard, ClusterMetrics, Finished, HandshakeLabels, ListenerMetrics,
+    Metrics, RouteMetrics, Shard, set_total,
 };
 pub use params::{AccessLog, LogFormat, LogParams};

@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use openssl::ssl::SslContext;
@@ -9,13 +11,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::context;
+use super::context::{self, Maker};
 use super::error::TlsError;
 use super::handshake::{AsyncMode, Counters, Driver, Graveyard, HandshakeError};
 use super::info::TlsInfo;
 use super::params::{ClientAuth, TlsParams};
 use super::stream::TlsStream;
 use super::tickets::TicketKeys;
+use crate::accelerator::load::InProgress;
+use crate::accelerator::{self, SOFTWARE};
 
 /// How long a client that failed may take to read why, and what it may still send.
 const FAREWELL: Duration = Duration::from_millis(250);
@@ -34,33 +38,47 @@ pub struct Acceptor {
     timeout: Duration,
     client_auth: bool,
     mode: AsyncMode,
+    accelerated: Option<Accelerated>,
     graveyard: Rc<Graveyard>,
-    counters: Rc<Counters>,
+    counters: Arc<Counters>,
 }
 
-/// What an acceptor's handshakes have met with, since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AcceptorCounts {
-    /// Times a handshake was paused for an accelerator.
-    pub pauses: u64,
-    /// Time that handshakes spent paused, in total.
-    pub paused: Duration,
-    /// Times an accelerator's queue was full.
-    pub queue_full: u64,
-    /// Times no async job was free.
-    pub no_job: u64,
+/// Beside the software context.
+#[derive(Clone)]
+struct Accelerated {
+    context: SslContext,
+    worker: Rc<accelerator::Worker>,
+}
+
+/// Who does the private-key work of one handshake; counts it as in progress.
+pub struct Choice {
+    accelerated: bool,
+    name: &'static str,
+    _in_progress: Option<InProgress>,
+}
+
+impl Choice {
+    pub fn is_accelerated(&self) -> bool {
+        self.accelerated
+    }
+
+    /// An accelerator's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 impl Acceptor {
     /// Every operation runs inline until [`with_async`](Acceptor::with_async).
     pub fn new(params: &TlsParams, keys: &TicketKeys) -> Result<Acceptor, TlsError> {
         Ok(Acceptor {
-            context: context::build(params, keys)?,
+            context: context::build(params, keys, &Maker::Software)?,
             timeout: params.handshake_timeout,
             client_auth: !matches!(params.client_auth, ClientAuth::Off),
             mode: AsyncMode::Off,
+            accelerated: None,
             graveyard: Graveyard::new(),
-            counters: Rc::default(),
+            counters: Arc::default(),
         })
     }
 
@@ -74,18 +92,66 @@ impl Acceptor {
         }
     }
 
-    pub fn counts(&self) -> AcceptorCounts {
-        AcceptorCounts {
-            pauses: self.counters.pauses.get(),
-            paused: self.counters.paused.get(),
-            queue_full: self.counters.queue_full.get(),
-            no_job: self.counters.no_job.get(),
+    /// Beside the software context an accelerated one, for the handshakes that gain by it.
+    /// What is given up in one of its jobs goes to the worker's graveyard.
+    ///
+    /// # Errors
+    /// The parameters' keys or certificates are nothing for the accelerator's library
+    /// context.
+    pub fn accelerated(
+        self,
+        params: &TlsParams,
+        keys: &TicketKeys,
+        worker: Rc<accelerator::Worker>,
+        graveyard: Rc<Graveyard>,
+    ) -> Result<Acceptor, TlsError> {
+        let context = context::build(params, keys, &Maker::Offload(worker.offload()))?;
+        Ok(Acceptor {
+            accelerated: Some(Accelerated { context, worker }),
+            graveyard,
+            ..self
+        })
+    }
+
+    /// What its handshakes have met with, since it was made.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Chooses who does the private-key work of the next handshake, by what is better
+    /// now.
+    pub fn choose(&self) -> Choice {
+        let (in_progress, accelerated) = match &self.accelerated {
+            Some(Accelerated { worker, .. }) => {
+                let (slot, accelerated) = worker.choose();
+                (Some(slot), accelerated)
+            }
+            None => (None, false),
+        };
+        let name = match &self.accelerated {
+            Some(Accelerated { worker, .. }) if accelerated => worker.name(),
+            _ => SOFTWARE,
+        };
+        Choice {
+            accelerated,
+            name,
+            _in_progress: in_progress,
         }
     }
 
     /// Does the handshake, within the parameters' time from now.
     pub async fn accept(&self, tcp: TcpStream) -> Result<TlsStream, HandshakeError> {
-        self.accept_by(tcp, Instant::now() + self.timeout).await
+        self.accept_as(tcp, &self.choose()).await
+    }
+
+    /// The same with a choice that has been made.
+    pub async fn accept_as(
+        &self,
+        tcp: TcpStream,
+        choice: &Choice,
+    ) -> Result<TlsStream, HandshakeError> {
+        self.accept_by(tcp, Instant::now() + self.timeout, choice)
+            .await
     }
 
     /// Does the handshake, which fails when the deadline has passed. A client that it
@@ -95,16 +161,22 @@ impl Acceptor {
         &self,
         tcp: TcpStream,
         deadline: Instant,
+        choice: &Choice,
     ) -> Result<TlsStream, HandshakeError> {
-        let Acceptor {
-            context,
-            mode,
-            graveyard,
-            counters,
-            ..
-        } = self;
-        let mut driver = Driver::new(context, tcp, *mode, graveyard, counters)?;
-        let outcome = timeout_at(deadline, poll_fn(|cx| driver.poll(cx))).await;
+        let accelerated = self.accelerated.as_ref().filter(|_| choice.accelerated);
+        let (context, mode) = match accelerated {
+            Some(Accelerated { context, worker }) => (context, worker.completion().into()),
+            None => (&self.context, self.mode),
+        };
+        let mut driver = Driver::new(context, tcp, mode, &self.graveyard, &self.counters)?;
+        let poll = |cx: &mut Context<'_>| {
+            let poll = driver.poll(cx);
+            if let Some(Accelerated { worker, .. }) = accelerated {
+                worker.queue_full(driver.take_refusals());
+            }
+            poll
+        };
+        let outcome = timeout_at(deadline, poll_fn(poll)).await;
         let error = match outcome {
             Ok(Ok((connection, pauses))) => {
                 let info = TlsInfo::of(connection.session(), pauses, self.client_auth);

@@ -8,7 +8,7 @@
 
 use openssl::error::ErrorStack;
 use openssl::hash::{Hasher, MessageDigest};
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
     AlpnError, NameType, SniError, SslAlert, SslContext, SslContextBuilder, SslMethod, SslMode,
     SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode, SslVersion, select_next_proto,
@@ -16,6 +16,8 @@ use openssl::ssl::{
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
+use qat_sys::offload::Offload;
+use zeroize::Zeroizing;
 
 use super::error::{TlsError, TlsField};
 use super::names::{self, Names};
@@ -32,9 +34,42 @@ enum Served {
     Other(usize),
 }
 
+/// Where contexts, keys and certificates are made.
+pub(super) enum Maker<'a> {
+    /// In OpenSSL's default library context.
+    Software,
+    /// In that of an accelerator.
+    Offload(&'a Offload),
+}
+
+impl Maker<'_> {
+    fn context(&self) -> Result<SslContextBuilder, ErrorStack> {
+        match self {
+            Maker::Software => SslContextBuilder::new(SslMethod::tls_server()),
+            Maker::Offload(offload) => offload.server_context(),
+        }
+    }
+
+    fn certificate(&self, certificate: &X509) -> Result<X509, ErrorStack> {
+        let der = certificate.to_der()?;
+        match self {
+            Maker::Software => X509::from_der(&der),
+            Maker::Offload(offload) => offload.certificate(&der),
+        }
+    }
+
+    fn key(&self, key: &PKey<Private>) -> Result<PKey<Private>, ErrorStack> {
+        let der = Zeroizing::new(key.private_key_to_pkcs8()?);
+        match self {
+            Maker::Software => PKey::private_key_from_pkcs8(&der),
+            Maker::Offload(offload) => offload.private_key(&der),
+        }
+    }
+}
+
 /// Validates the parameters as far as OpenSSL can tell.
 pub fn check(params: &TlsParams) -> Result<(), TlsError> {
-    build(params, &TicketKeys::generate()?).map(drop)
+    build(params, &TicketKeys::generate()?, &Maker::Software).map(drop)
 }
 
 /// Whether this OpenSSL knows the key-exchange group (`SSL_CTX_set1_groups_list(3)`).
@@ -48,12 +83,16 @@ pub fn supported_group(name: &str) -> bool {
 }
 
 /// The default context; the others belong to its table of names.
-pub(super) fn build(params: &TlsParams, keys: &TicketKeys) -> Result<SslContext, TlsError> {
+pub(super) fn build(
+    params: &TlsParams,
+    keys: &TicketKeys,
+    maker: &Maker<'_>,
+) -> Result<SslContext, TlsError> {
     if params.certificates.is_empty() {
         return Err(TlsError::new(TlsField::Certificate(0), "there is none"));
     }
     check_keys(&params.certificates)?;
-    let params = &own_copy(params);
+    let params = &own_copy(params, maker);
     let sets = names::sets(&params.certificates);
     let default_set = names::default_set(&params.certificates, &sets);
     let mut distinct: Vec<&names::Set> = sets.values().filter(|set| **set != default_set).collect();
@@ -61,13 +100,13 @@ pub(super) fn build(params: &TlsParams, keys: &TicketKeys) -> Result<SslContext,
     distinct.dedup();
     let mut others = Vec::with_capacity(distinct.len());
     for set in &distinct {
-        others.push(context(params, set, keys)?.build());
+        others.push(context(params, set, keys, maker)?.build());
     }
     let names = names::table(&sets, |set| match distinct.binary_search(&set) {
         Ok(index) => Served::Other(index),
         Err(_) => Served::Default,
     });
-    let mut default = context(params, &default_set, keys)?;
+    let mut default = context(params, &default_set, keys, maker)?;
     set_server_names(&mut default, names, others, params.strict_sni);
     Ok(default.build())
 }
@@ -75,15 +114,13 @@ pub(super) fn build(params: &TlsParams, keys: &TicketKeys) -> Result<SslContext,
 /// Keys and certificates are locked and counted in use, and a private key has one lock
 /// for its blinding: workers would wait for each other on a shared one. What cannot be
 /// exported, for instance a key in hardware, stays shared.
-fn own_copy(params: &TlsParams) -> TlsParams {
-    let copy = |cert: &X509| cert.to_der().and_then(|der| X509::from_der(&der));
-    let copy = |cert: &X509| copy(cert).unwrap_or_else(|_| cert.clone());
+fn own_copy(params: &TlsParams, maker: &Maker<'_>) -> TlsParams {
+    let copy = |cert: &X509| maker.certificate(cert).unwrap_or_else(|_| cert.clone());
     let mut params = params.clone();
     for certificate in &mut params.certificates {
         certificate.leaf = copy(&certificate.leaf);
         certificate.intermediates = certificate.intermediates.iter().map(copy).collect();
-        let key = certificate.key.private_key_to_pkcs8();
-        if let Ok(key) = key.and_then(|der| PKey::private_key_from_pkcs8(&der)) {
+        if let Ok(key) = maker.key(&certificate.key) {
             certificate.key = key;
         }
     }
@@ -111,9 +148,10 @@ fn context(
     params: &TlsParams,
     set: &names::Set,
     keys: &TicketKeys,
+    maker: &Maker<'_>,
 ) -> Result<SslContextBuilder, TlsError> {
     let library = |stack: ErrorStack| TlsError::openssl(TlsField::Library, &stack);
-    let mut context = SslContextBuilder::new(SslMethod::tls_server()).map_err(library)?;
+    let mut context = maker.context().map_err(library)?;
     context.set_mode(
         // An idle connection owns no buffer.
         SslMode::RELEASE_BUFFERS

@@ -179,7 +179,7 @@ fn certificates_are_told_with_their_keys_and_their_age() {
         "  edge: ECDSA P-256 for old.example, expired ",
         "\n  qat_engine: cannot be used\n    - ",
         "\n  software: can be used (OpenSSL 3",
-        "\nWhat they give\n  not measured\n",
+        "\nWhat they give\n",
         "  ?       net.core.somaxconn: cannot be read here\n",
     ] {
         assert!(text.contains(words), "no {words:?} in {text}");

@@ -32,6 +32,9 @@ pub trait Backend: Send + Sync {
 
     /// The shared secret, which may come out as all zeros: the caller refuses that.
     fn x25519_derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Outcome;
+
+    /// The last RSA result of this thread did not verify: the caller did it again.
+    fn refuted(&self) {}
 }
 
 /// An RSA private key with two primes, in OpenSSL's numbers, which are wiped when freed.

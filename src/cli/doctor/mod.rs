@@ -15,7 +15,7 @@ mod limits;
 mod measured;
 mod needs;
 mod report;
-mod settings;
+mod sysctl;
 mod text;
 
 use std::io::IsTerminal;
@@ -28,8 +28,9 @@ use super::check::say;
 use crate::accelerator::{self, Hint, SOFTWARE, Surveyed, System};
 use crate::config::{self, GatewayParams};
 use crate::error::exit;
+use measured::Offload;
 use needs::Needs;
-use report::{Accelerator, Configuration, Finding, Report};
+use report::{Accelerator, Configuration, Finding, Report, Setting};
 use text::Paint;
 
 /// For `--help`.
@@ -78,22 +79,35 @@ pub fn run(options: &Options) -> ExitCode {
             }
         },
     };
-    let report = look(options.root.as_deref(), loaded.as_ref());
+    let root = options.root.as_deref();
+    let system = root.map_or_else(System::this, System::recorded);
+    let params = loaded.as_ref().map(|(_, params)| params);
+    let settings = settings(&system, params);
     if options.sysctl {
-        return say(format_args!(
-            "{}",
-            text::sysctl_file(&report.settings).trim_end()
-        ));
+        let file = text::sysctl_file(&settings);
+        return say(format_args!("{}", file.trim_end()));
     }
-    let printed = match options.json {
-        true => match serde_json::to_string_pretty(&report) {
+    let acceleration = params.map(|params| params.acceleration.clone());
+    let surveyed = accelerator::survey(&acceleration.unwrap_or_default(), &system);
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        openssl: openssl::version::version(),
+        root: root.map(|root| root.display().to_string()),
+        configuration: loaded.map(|(file, params)| configuration(file, &params, &surveyed)),
+        accelerators: surveyed.into_iter().map(accelerator).collect(),
+        hints: accelerator::hints(&system).into_iter().map(hint).collect(),
+        settings,
+    };
+    print(&report, options.json)
+}
+
+fn print(report: &Report, json: bool) -> ExitCode {
+    let printed = match json {
+        true => match serde_json::to_string_pretty(report) {
             Ok(json) => say(format_args!("{json}")),
             Err(_) => return ExitCode::from(exit::SOFTWARE),
         },
-        false => say(format_args!(
-            "{}",
-            text::render(&report, paint()).trim_end()
-        )),
+        false => say(format_args!("{}", text::render(report, paint()).trim_end())),
     };
     match &report.configuration {
         Some(Configuration { holds: false, .. }) => ExitCode::from(exit::UNAVAILABLE),
@@ -110,44 +124,31 @@ fn paint() -> Paint {
     }
 }
 
-fn look(root: Option<&Path>, loaded: Option<&(&Path, GatewayParams)>) -> Report {
-    let system = root.map_or_else(System::this, System::recorded);
-    let surveyed = accelerator::survey(&system);
-    let needs = match loaded {
-        Some((_, params)) => Some(Needs::of(params)),
-        None => Needs::of_defaults(),
+fn settings(system: &System, params: Option<&GatewayParams>) -> Vec<Setting> {
+    let Some(needs) = params.map(Needs::of).or_else(Needs::of_defaults) else {
+        return Vec::new();
     };
-    let mut settings = Vec::new();
-    if let Some(needs) = needs {
-        settings = limits::limits(&system, &needs);
-        settings.extend(settings::sysctls(&system.root, &needs));
-    }
-    Report {
-        version: env!("CARGO_PKG_VERSION"),
-        openssl: openssl::version::version(),
-        root: root.map(|root| root.display().to_string()),
-        configuration: loaded.map(|(file, params)| configuration(file, params, &surveyed)),
-        accelerators: surveyed.into_iter().map(accelerator).collect(),
-        hints: accelerator::hints(&system).into_iter().map(hint).collect(),
-        settings,
-    }
+    let mut settings = limits::limits(system, &needs);
+    settings.extend(sysctl::sysctls(&system.root, &needs));
+    settings
 }
 
-fn accelerator((name, found): Surveyed) -> Accelerator {
-    let (what, reasons) = match found {
-        Ok(probe) => (Some(probe.what), Vec::new()),
+fn accelerator(Surveyed { name, found }: Surveyed) -> Accelerator {
+    let (usable, reasons) = match found {
+        Ok(usable) => (Some(usable), Vec::new()),
         Err(reasons) => (None, reasons),
     };
+    let active = usable.as_ref().and_then(|usable| usable.active.as_ref());
     let finding = |reason: accelerator::Reason| Finding {
         what: reason.to_string(),
         remedy: reason.remedy(),
     };
     Accelerator {
         name,
-        usable: what.is_some(),
-        what,
+        usable: usable.is_some(),
+        offload: active.map(Offload::of),
+        what: usable.map(|usable| usable.what),
         reasons: reasons.into_iter().map(finding).collect(),
-        measured: measured::measured(name),
     }
 }
 
@@ -166,8 +167,8 @@ fn configuration(file: &Path, params: &GatewayParams, surveyed: &[Surveyed]) -> 
         .map(|name| name.as_str())
         .collect();
     let usable = |name: &&str| {
-        let found = surveyed.iter().find(|(surveyed, _)| surveyed == name);
-        found.is_some_and(|(_, found)| found.is_ok())
+        let found = surveyed.iter().find(|one| one.name == *name);
+        found.is_some_and(|one| one.found.is_ok())
     };
     let preferred = prefer.iter().copied().find(usable);
     let software = (!acceleration.require).then_some(SOFTWARE);

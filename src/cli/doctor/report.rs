@@ -33,8 +33,8 @@ pub struct Accelerator {
     pub what: Option<String>,
     /// Why it is not usable, in the order in which to deal with them.
     pub reasons: Vec<Finding>,
-    /// What it gives; absent: not measured.
-    pub measured: Option<Vec<super::measured::Measured>>,
+    /// What it gives; absent: it is not usable, or OpenSSL's own.
+    pub offload: Option<super::measured::Offload>,
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -159,21 +159,30 @@ fn finding<'a>(out: &mut String, paint: Paint, finding: &'a Finding, told: &mut 
 fn gains(out: &mut String, accelerators: &[Accelerator]) {
     let mut any = false;
     for one in accelerators {
-        for measured in one.measured.iter().flatten() {
-            any = true;
+        let Some(offload) = &one.offload else {
+            continue;
+        };
+        any = true;
+        let _ = writeln!(
+            out,
+            "  {}: offloads {}, from {} handshakes in progress on a worker",
+            one.name,
+            offload.algorithms.join(" and "),
+            offload.break_even
+        );
+        for row in &offload.measured {
+            let (software, accelerated) = (row.software, row.accelerated);
             let _ = writeln!(
                 out,
-                "  {} {}: {:.0}/s, {:.0}/s in software ({:.1} times)",
-                one.name,
-                measured.algorithm,
-                measured.accelerated,
-                measured.software,
-                measured.accelerated / measured.software
+                "    {}: {software:.1} µs in software, {accelerated:.1} µs accelerated ({:.1} \
+                 times as fast)",
+                row.algorithm,
+                software / accelerated
             );
         }
     }
     if !any {
-        let _ = writeln!(out, "  not measured");
+        let _ = writeln!(out, "  nothing was measured");
     }
 }
 
@@ -226,6 +235,7 @@ pub fn sysctl_file(settings: &[Setting]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::measured::{Measured, Offload};
     use super::*;
 
     #[test]
@@ -264,14 +274,19 @@ mod tests {
             usable: true,
             what: None,
             reasons: Vec::new(),
-            measured: Some(vec![super::super::measured::Measured {
-                algorithm: "RSA-2048 sign".to_owned(),
-                software: 2000.0,
-                accelerated: 6000.0,
-            }]),
+            offload: Some(Offload {
+                algorithms: vec!["rsa"],
+                break_even: 3,
+                measured: vec![Measured {
+                    algorithm: "rsa",
+                    software: 600.0,
+                    accelerated: 200.0,
+                }],
+            }),
         };
         gains(&mut out, &[one]);
-        let expected = "  multibuffer RSA-2048 sign: 6000/s, 2000/s in software (3.0 times)\n";
+        let expected = "  multibuffer: offloads rsa, from 3 handshakes in progress on a worker\n    \
+                        rsa: 600.0 µs in software, 200.0 µs accelerated (3.0 times as fast)\n";
         assert_eq!(out, expected);
     }
 }

@@ -4,6 +4,7 @@
 //! units stay text here; `resolve` reads them, where a problem can be said together
 //! with all others.
 
+mod acceleration;
 mod cluster;
 mod forwarding;
 mod listener;
@@ -16,11 +17,13 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
+pub(super) use acceleration::{Acceleration, Accelerator, Algorithm, BreakEven, Breaker};
+pub(super) use acceleration::{Completion, Offload, Polling, QatEngine, QatProvider};
 pub(super) use cluster::{Backoff, Cluster, Pool, Protocol, TcpKeepalive, UpstreamTls};
 pub(super) use cluster::{Balancer, PingKeepalive};
 pub(super) use forwarding::{Forwarding, ForwardingMode};
 pub(super) use listener::{Http, Listener, Overload, ProxyProtocol, Upgrade};
-pub(super) use process::{Acceleration, Accelerator, Admin, Dns, Drain, Log, LogFormat};
+pub(super) use process::{Admin, Dns, Drain, Log, LogFormat};
 pub(super) use route::{HeaderMatch, HeaderOps, Match, Retry, Route};
 pub(super) use scalar::{Duration, DurationOrOff, Size, SizeOrOff, Switch, Workers};
 pub(super) use tls::{Alpn, Certificate, ClientCertificates, ClientMode};

@@ -20,28 +20,6 @@ fn admin_address() -> String {
     "127.0.0.1:9901".to_owned()
 }
 
-/// Which accelerators take the private-key work.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Acceleration {
-    /// Tried in this order; the first that can be used is. OpenSSL's own software is
-    /// always the last and need not be named; in this version it is the one that is used.
-    #[serde(default)]
-    pub(in crate::config) prefer: Vec<Accelerator>,
-    /// Refuse to start on software alone.
-    #[serde(default)]
-    pub(in crate::config) require: bool,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(in crate::config) enum Accelerator {
-    QatEngine,
-    QatProvider,
-    Multibuffer,
-}
-
 /// What is logged, and how.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

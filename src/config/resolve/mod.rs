@@ -3,6 +3,7 @@
 //! Everything is checked even after a problem was found: what can't be read gets a
 //! value that does no harm, since parameters with problems are never used.
 
+mod acceleration;
 mod cluster;
 mod cross;
 mod files;
@@ -42,7 +43,7 @@ pub(super) fn config(at: &At<'_>, raw: raw::Config) -> GatewayParams {
             .admin
             .as_ref()
             .map(|raw| process::admin(&at.key("admin"), raw)),
-        acceleration: process::acceleration(&at.key("acceleration"), &raw.acceleration),
+        acceleration: acceleration::acceleration(&at.key("acceleration"), &raw.acceleration),
         log: process::log(&at.key("log"), &raw.log),
         drain: process::drain(&at.key("drain"), &raw.drain),
         dns: process::dns(&at.key("dns"), &raw.dns),

@@ -5,7 +5,6 @@ use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 use super::scalar::{at_most, dns_server, duration, listen_address, timeout};
-use crate::accelerator::{AccelerationParams, AcceleratorName};
 use crate::admin::AdminParams;
 use crate::config::params::DrainParams;
 use crate::config::raw;
@@ -24,31 +23,6 @@ pub(super) fn workers(raw: &raw::Workers) -> usize {
 pub(super) fn admin(at: &At<'_>, raw: &raw::Admin) -> AdminParams {
     AdminParams {
         address: listen_address(&at.key("address"), &raw.address),
-    }
-}
-
-pub(super) fn acceleration(at: &At<'_>, raw: &raw::Acceleration) -> AccelerationParams {
-    let mut prefer = Vec::new();
-    for (i, name) in raw.prefer.iter().enumerate() {
-        let name = match name {
-            raw::Accelerator::QatEngine => AcceleratorName::QatEngine,
-            raw::Accelerator::QatProvider => AcceleratorName::QatProvider,
-            raw::Accelerator::Multibuffer => AcceleratorName::Multibuffer,
-        };
-        match prefer.contains(&name) {
-            true => at.key("prefer").item(i).error("stands twice", "remove one"),
-            false => prefer.push(name),
-        }
-    }
-    if raw.require && prefer.is_empty() && !at.key("prefer").is_stand_in() {
-        at.key("require").error(
-            "asks for an accelerator, but prefer names none",
-            "name some in prefer, such as qat_engine, or write false",
-        );
-    }
-    AccelerationParams {
-        prefer,
-        require: raw.require,
     }
 }
 

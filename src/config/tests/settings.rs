@@ -99,6 +99,8 @@ macro_rules! section {
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = process();
+    rows.extend(acceleration());
+    rows.extend(telemetry());
     rows.extend(listener());
     rows.extend(http());
     rows.extend(tls());
@@ -123,6 +125,50 @@ fn process() -> Vec<Row> {
             ["multibuffer", "multibuffer"] => "stands twice",
         ]),
         boolean!("acceleration.require"),
+    ]
+}
+
+fn acceleration() -> Vec<Row> {
+    vec![
+        row!("acceleration.offload", ["auto", ["rsa"], ["x25519", "rsa"]], [
+            "all" => "auto",
+            ["ecdsa"] => "rsa or x25519",
+            ["rsa", "rsa"] => "stands twice",
+        ]),
+        row!("acceleration.break_even", ["auto", 1, 24], [0 => "at least 1", "some" => "auto or 4"]),
+        row!("acceleration.completion", ["callback", "fd"], ["poll" => "callback or fd"]),
+        section!("acceleration.breaker", {}),
+        count!("acceleration.breaker.failures", 1),
+        count!("acceleration.breaker.queue_full", 1),
+        timeout!("acceleration.breaker.window"),
+        timeout!("acceleration.breaker.stuck_after"),
+        row!("acceleration.breaker.open_for", ["1ms", "5s", "2h"], ["0s" => "no time at all"]),
+        row!("acceleration.breaker.open_at_most", ["60s", "5s"], ["1s" => "is shorter than open_for"]),
+        section!("acceleration.qat_engine", {}),
+        row!("acceleration.qat_engine.id", ["qatengine"], ["" => "is empty"]),
+        row!("acceleration.qat_engine.library", ["/usr/lib/qatengine.so"], ["" => "is empty"]),
+        row!(
+            "acceleration.qat_engine.polling",
+            ["internal", "external", "heuristic", "event_driven"],
+            ["busy" => "internal"]
+        ),
+        timeout!("acceleration.qat_engine.poll_interval"),
+        row!("acceleration.qat_engine.hardware_algorithms", ["0x21"], ["rsa" => ""]),
+        row!("acceleration.qat_engine.software_algorithms", ["0xF"], ["21" => ""]),
+        row!("acceleration.qat_engine.section", ["SHIM"], ["" => "is empty"]),
+        boolean!("acceleration.qat_engine.software_fallback"),
+        section!("acceleration.qat_provider", {}),
+        row!("acceleration.qat_provider.name", ["qatprovider"], ["" => "is empty"]),
+        row!("acceleration.qat_provider.folder", ["modules"], ["" => "is empty"]),
+        row!("acceleration.qat_provider.properties", ["provider=x"], ["" => "is empty"]),
+        section!("acceleration.multibuffer", {}),
+        row!("acceleration.multibuffer.library", ["lib", "/usr/lib/libcrypto_mb.so.11"], ["" => "is empty"]),
+        row!("acceleration.multibuffer.queue", [8, 1024], [7 => "too small"]),
+    ]
+}
+
+fn telemetry() -> Vec<Row> {
+    vec![
         section!("log", {}),
         row!("log.filter", ["info", "warn,qat_gateway::tls=trace"], ["info=x=y" => "is not a filter"]),
         row!("log.format", ["text", "json"], ["jsn" => "did you mean json?"]),

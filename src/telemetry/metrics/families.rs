@@ -10,6 +10,9 @@ const HANDSHAKE_SECONDS: &[f64] = &[
     10.0,
 ];
 
+/// Times. A full handshake has two key-exchange operations and a signature.
+const HANDSHAKE_PAUSES: &[f64] = &[0.0, 1.0, 2.0, 3.0, 4.0, 8.0];
+
 /// Seconds. From a cached answer to a model that writes for minutes.
 const REQUEST_SECONDS: &[f64] = &[
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -79,6 +82,7 @@ impl ListenerFamilies {
 pub(super) struct TlsFamilies {
     pub handshakes: IntCounterVec,
     pub seconds: HistogramVec,
+    pub pauses: HistogramVec,
     pub in_progress: IntGaugeVec,
 }
 
@@ -104,6 +108,13 @@ impl TlsFamilies {
                 "From accept to the end of a completed handshake.",
                 &["listener", "accelerator", "resumed"],
                 HANDSHAKE_SECONDS,
+            ),
+            pauses: seconds(
+                registry,
+                "gateway_tls_handshake_pauses",
+                "Times an accelerated, completed handshake was paused.",
+                &["listener", "accelerator"],
+                HANDSHAKE_PAUSES,
             ),
             in_progress: gauge(
                 registry,

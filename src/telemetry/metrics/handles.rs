@@ -71,6 +71,7 @@ struct ListenerInner {
     unmatched: IntCounter,
     rejected: Seen<&'static str, IntCounter>,
     handshakes: Seen<HandshakeLabels, (IntCounter, Histogram)>,
+    pauses: Seen<&'static str, Histogram>,
     protocols: Seen<&'static str, IntCounter>,
     errors: Seen<&'static str, IntCounter>,
 }
@@ -89,6 +90,7 @@ impl ListenerMetrics {
             unmatched: families.route.unmatched.with_label_values(labels),
             rejected: Seen::new(),
             handshakes: Seen::new(),
+            pauses: Seen::new(),
             protocols: Seen::new(),
             errors: Seen::new(),
             name: name.to_owned(),
@@ -129,6 +131,17 @@ impl ListenerMetrics {
                     seconds.observe(elapsed.as_secs_f64());
                 }
             });
+    }
+
+    /// A handshake that `accelerator` served was completed, with so many pauses.
+    pub fn handshake_paused(&self, accelerator: &'static str, pauses: u32) {
+        let inner = &*self.0;
+        let resolve = || {
+            let labels = &[inner.name.as_str(), accelerator];
+            inner.families.tls.pauses.with_label_values(labels)
+        };
+        let observe = |histogram: &Histogram| histogram.observe(pauses.into());
+        inner.pauses.with(accelerator, resolve, observe);
     }
 
     /// A connection speaks HTTP from now on: `h2`, `http/1.1`.

@@ -12,6 +12,7 @@
 //! label look-up. Shards are summed when somebody scrapes. They live as long as the
 //! process, as workers do.
 
+mod acceleration;
 mod families;
 mod handles;
 mod merge;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+pub use acceleration::AcceleratorMetrics;
 use families::{Families, must, register};
 pub use handles::{
     ActiveGuard, ClusterMetrics, Finished, HandshakeLabels, ListenerMetrics, RouteMetrics,
@@ -35,6 +37,7 @@ pub struct Metrics {
     limits: IntGaugeVec,
     accelerators: IntGaugeVec,
     access_dropped: IntCounter,
+    acceleration: AcceleratorMetrics,
     shards: Mutex<Vec<Arc<Families>>>,
 }
 
@@ -67,6 +70,7 @@ impl Metrics {
             limits: register(&process, limits),
             accelerators: register(&process, accelerators),
             access_dropped: register(&process, access_dropped),
+            acceleration: AcceleratorMetrics::new(&process),
             process,
             shards: Mutex::default(),
         })
@@ -99,6 +103,11 @@ impl Metrics {
         self.accelerators
             .with_label_values(&[accelerator, state])
             .set(1);
+    }
+
+    /// What the accelerator does.
+    pub fn acceleration(&self) -> &AcceleratorMetrics {
+        &self.acceleration
     }
 
     /// Counts the access log's lost lines; for [`super::access::start`].

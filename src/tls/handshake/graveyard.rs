@@ -16,10 +16,12 @@
 //!
 //! It must not know why a handshake was given up.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -36,9 +38,55 @@ use super::park::{Park, Wait};
 #[derive(Default)]
 pub struct Graveyard {
     graves: RefCell<FuturesUnordered<Grave>>,
-    buried: Cell<u64>,
+    register: Arc<Register>,
     runner: RefCell<Option<Waker>>,
     emptied: Notify,
+}
+
+/// Who lies in a graveyard, readable from any thread.
+#[derive(Debug, Default)]
+pub struct Register(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    /// Handshakes ever buried.
+    buried: u64,
+    /// Since when, in the order in which they came.
+    present: BTreeMap<u64, Instant>,
+}
+
+impl Register {
+    /// Handshakes whose job has not ended yet.
+    pub fn size(&self) -> usize {
+        self.lock().present.len()
+    }
+
+    /// Handshakes ever buried.
+    pub fn buried(&self) -> u64 {
+        self.lock().buried
+    }
+
+    /// How long the oldest one has been here. One that stays is stuck in the accelerator.
+    pub fn oldest(&self) -> Option<Duration> {
+        let entries = self.lock();
+        entries.present.values().next().map(Instant::elapsed)
+    }
+
+    fn enter(&self) -> u64 {
+        let mut entries = self.lock();
+        entries.buried += 1;
+        let number = entries.buried;
+        entries.present.insert(number, Instant::now());
+        number
+    }
+
+    fn leave(&self, number: u64) {
+        self.lock().present.remove(&number);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Graveyard {
@@ -46,20 +94,14 @@ impl Graveyard {
         Rc::default()
     }
 
+    /// Who lies here.
+    pub fn register(&self) -> &Arc<Register> {
+        &self.register
+    }
+
     /// Handshakes whose job has not ended yet.
     pub fn size(&self) -> usize {
-        self.graves.borrow().len()
-    }
-
-    /// Handshakes ever buried.
-    pub fn buried(&self) -> u64 {
-        self.buried.get()
-    }
-
-    /// How long the oldest one has been here. One that stays is stuck in the accelerator.
-    pub fn oldest(&self) -> Option<Duration> {
-        let graves = self.graves.borrow();
-        graves.iter().map(|grave| grave.since.elapsed()).max()
+        self.register.size()
     }
 
     /// Ends what is buried, for as long as the worker lives.
@@ -67,7 +109,9 @@ impl Graveyard {
         poll_fn(|cx| {
             self.runner.replace(Some(cx.waker().clone()));
             let mut graves = self.graves.borrow_mut();
-            while let Poll::Ready(Some(())) = graves.poll_next_unpin(cx) {}
+            while let Poll::Ready(Some(number)) = graves.poll_next_unpin(cx) {
+                self.register.leave(number);
+            }
             if graves.is_empty() {
                 self.emptied.notify_waiters();
             }
@@ -98,14 +142,13 @@ impl Graveyard {
         // gone already, which is as good.
         let _ = socket.set_zero_linger();
         drop(socket);
-        let since = Instant::now();
+        let number = self.register.enter();
         self.graves.borrow().push(Grave {
             park,
             handshake,
             wait,
-            since,
+            number,
         });
-        self.buried.set(self.buried.get() + 1);
         if let Some(runner) = &*self.runner.borrow() {
             runner.wake_by_ref();
         }
@@ -116,18 +159,19 @@ struct Grave {
     park: Park,
     handshake: Handshake<()>,
     wait: Wait,
-    since: Instant,
+    number: u64,
 }
 
 impl Future for Grave {
-    type Output = ();
+    /// Its number.
+    type Output = u64;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u64> {
         let Grave {
             park,
             handshake,
             wait,
-            ..
+            number,
         } = &mut *self;
         loop {
             ready!(park.poll(*wait, handshake, cx));
@@ -135,7 +179,7 @@ impl Future for Grave {
             match park.wait(&step, handshake) {
                 Some(next) if handshake.has_job() => *wait = next,
                 // Whatever it came to, its job has ended.
-                _ => return Poll::Ready(()),
+                _ => return Poll::Ready(*number),
             }
         }
     }

@@ -20,9 +20,11 @@ mod error;
 mod graveyard;
 mod park;
 
-use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 pub use error::HandshakeError;
-pub use graveyard::Graveyard;
+pub use graveyard::{Graveyard, Register};
 
 use super::wire;
 use park::{Park, Wait};
@@ -51,17 +53,50 @@ pub enum AsyncMode {
     Fd,
 }
 
-/// What the handshakes of an acceptor have met with, since it was made.
-#[derive(Default)]
-pub(super) struct Counters {
-    pub(super) pauses: Cell<u64>,
-    pub(super) paused: Cell<Duration>,
-    pub(super) queue_full: Cell<u64>,
-    pub(super) no_job: Cell<u64>,
+impl From<Completion> for AsyncMode {
+    fn from(completion: Completion) -> AsyncMode {
+        match completion {
+            Completion::Callback => AsyncMode::Callback,
+            Completion::Fd => AsyncMode::Fd,
+        }
+    }
 }
 
-fn count(counter: &Cell<u64>) {
-    counter.set(counter.get() + 1);
+/// What the handshakes of an acceptor have met with, since it was made. Written by its
+/// worker alone, and readable from any thread.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pauses: AtomicU64,
+    paused_nanoseconds: AtomicU64,
+    queue_full: AtomicU64,
+    no_job: AtomicU64,
+}
+
+impl Counters {
+    /// Times a handshake was paused for an accelerator.
+    pub fn pauses(&self) -> u64 {
+        self.pauses.load(Relaxed)
+    }
+
+    /// Time that handshakes spent paused, in total.
+    pub fn paused(&self) -> Duration {
+        Duration::from_nanos(self.paused_nanoseconds.load(Relaxed))
+    }
+
+    /// Times an accelerator's queue was full.
+    pub fn queue_full(&self) -> u64 {
+        self.queue_full.load(Relaxed)
+    }
+
+    /// Times no async job was free.
+    pub fn no_job(&self) -> u64 {
+        self.no_job.load(Relaxed)
+    }
+}
+
+/// Without the bus lock of an atomic addition: there is one writer.
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
 }
 
 enum Phase {
@@ -93,8 +128,10 @@ pub(super) struct Driver {
     started: bool,
     /// Times a job has paused.
     pauses: u32,
+    /// Times the accelerator's queue was full, since somebody asked.
+    refusals: u32,
     graveyard: Rc<Graveyard>,
-    counters: Rc<Counters>,
+    counters: Arc<Counters>,
 }
 
 impl Driver {
@@ -103,7 +140,7 @@ impl Driver {
         tcp: TcpStream,
         mode: AsyncMode,
         graveyard: &Rc<Graveyard>,
-        counters: &Rc<Counters>,
+        counters: &Arc<Counters>,
     ) -> Result<Driver, HandshakeError> {
         let completion = match mode {
             AsyncMode::Off => None,
@@ -118,6 +155,7 @@ impl Driver {
             phase: Phase::Io,
             started: false,
             pauses: 0,
+            refusals: 0,
             graveyard: graveyard.clone(),
             counters: counters.clone(),
         })
@@ -151,6 +189,11 @@ impl Driver {
         }
     }
 
+    /// Times the accelerator's queue was full since the last call.
+    pub(super) fn take_refusals(&mut self) -> u32 {
+        std::mem::take(&mut self.refusals)
+    }
+
     fn handshake(&mut self) -> &mut Handshake<TcpStream> {
         self.handshake
             .as_mut()
@@ -168,8 +211,8 @@ impl Driver {
         let handshake = self.handshake.as_mut().expect("as in handshake()");
         ready!(self.park.poll(wait, handshake, cx));
         if let Phase::Paused { since } = self.phase {
-            let paused = &self.counters.paused;
-            paused.set(paused.get() + since.elapsed());
+            let paused = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            add(&self.counters.paused_nanoseconds, paused);
         }
         Poll::Ready(Ok(self.step()))
     }
@@ -235,16 +278,17 @@ impl Driver {
     fn parked(&mut self, step: &Step) {
         self.phase = match step {
             Step::NoJob => {
-                count(&self.counters.no_job);
+                add(&self.counters.no_job, 1);
                 Phase::NoJob
             }
             Step::QueueFull => {
-                count(&self.counters.queue_full);
+                add(&self.counters.queue_full, 1);
+                self.refusals += 1;
                 Phase::QueueFull
             }
             _ => {
                 self.pauses += 1;
-                count(&self.counters.pauses);
+                add(&self.counters.pauses, 1);
                 Phase::Paused {
                     since: Instant::now(),
                 }

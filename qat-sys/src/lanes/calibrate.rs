@@ -1,0 +1,223 @@
+//! What operations cost on this machine, in software and in lanes.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use openssl::derive::Deriver;
+use openssl::error::ErrorStack;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::rsa::Padding;
+
+use super::key::Reference;
+use super::{Derive, Generate, Kind, LANES, Library, Rsa, Scratch};
+
+/// The costs of one kind of operation, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    software: f64,
+    lanes: [f64; LANES],
+}
+
+impl Cost {
+    /// Of a kind that is never to be done in lanes.
+    pub const NEVER: Cost = Cost {
+        software: 0.0,
+        lanes: [f64::INFINITY; LANES],
+    };
+
+    /// `software`: of one operation. `lanes`: of 1, 2, … 8 together.
+    pub fn new(software: f64, lanes: [f64; LANES]) -> Cost {
+        let mut cost = Cost { software, lanes };
+        // More operations never cost less: what says so was disturbed.
+        for fewer in (0..LANES - 1).rev() {
+            cost.lanes[fewer] = cost.lanes[fewer].min(cost.lanes[fewer + 1]);
+        }
+        cost
+    }
+
+    /// Of one operation in software.
+    pub fn software(&self) -> f64 {
+        self.software
+    }
+
+    /// Of 1, 2, … 8 operations in lanes.
+    pub fn lanes(&self) -> [f64; LANES] {
+        self.lanes
+    }
+
+    /// Whether so many operations, at most eight, are quicker in lanes.
+    pub fn gains(&self, operations: usize) -> bool {
+        let lanes = operations
+            .checked_sub(1)
+            .and_then(|index| self.lanes.get(index));
+        lanes.is_some_and(|lanes| *lanes < self.software * operations as f64)
+    }
+
+    /// The least number of operations that gain.
+    pub fn break_even(&self) -> Option<usize> {
+        (1..=LANES).find(|operations| self.gains(*operations))
+    }
+}
+
+/// The costs of every kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Table([Cost; Kind::ALL.len()]);
+
+impl Table {
+    pub fn new(cost: impl FnMut(Kind) -> Cost) -> Table {
+        Table(Kind::ALL.map(cost))
+    }
+
+    pub fn of(&self, kind: Kind) -> &Cost {
+        &self.0[kind.index()]
+    }
+}
+
+/// Measures on the calling thread, in less than a quarter of a second if it has a core to
+/// itself. Time that others take of the core does not count. RSA in lanes is measured
+/// with the verification of its results, which software does itself.
+///
+/// To be called off a job's stack. Fails if OpenSSL lacks an algorithm.
+pub fn calibrate(library: &Library) -> Result<Table, ErrorStack> {
+    let mut table = Table([Cost::NEVER; Kind::ALL.len()]);
+    for kind in Kind::ALL {
+        if library.supports(kind) {
+            table.0[kind.index()] = match kind {
+                Kind::X25519Generate => generate(library)?,
+                Kind::X25519Derive => derive(library)?,
+                _ => rsa(library, kind)?,
+            };
+        }
+    }
+    Ok(table)
+}
+
+fn generate(library: &Library) -> Result<Cost, ErrorStack> {
+    let mut pairs = [([0; 32], [0; 32]); LANES];
+    let software = || PKey::generate_x25519().map(|key| drop(black_box(key)));
+    let lanes = |count: usize| {
+        let mut lanes = pairs
+            .each_mut()
+            .map(|(private, public)| Some(Generate { private, public }));
+        black_box(library.generate(&mut lanes[..count]));
+        Ok(())
+    };
+    measure(Duration::from_millis(10), software, lanes)
+}
+
+fn derive(library: &Library) -> Result<Cost, ErrorStack> {
+    let key = PKey::generate_x25519()?;
+    let peer = PKey::generate_x25519()?;
+    let public = PKey::public_key_from_raw_bytes(&peer.raw_public_key()?, Id::X25519)?;
+    let raw = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).unwrap_or_default();
+    let (raw_private, raw_public) = (raw(key.raw_private_key()?), raw(peer.raw_public_key()?));
+    let software = || shared_secret(&key, &public).map(|secret| drop(black_box(secret)));
+    let mut secrets = [[0; 32]; LANES];
+    let lanes = |count: usize| {
+        let mut lanes = secrets.each_mut().map(|secret| {
+            let (private, peer) = (&raw_private, &raw_public);
+            Some(Derive {
+                private,
+                peer,
+                secret,
+            })
+        });
+        black_box(library.derive(&mut lanes[..count]));
+        Ok(())
+    };
+    measure(Duration::from_millis(10), software, lanes)
+}
+
+fn shared_secret(
+    key: &PKey<Private>,
+    peer: &PKey<openssl::pkey::Public>,
+) -> Result<Vec<u8>, ErrorStack> {
+    let mut deriver = Deriver::new(key)?;
+    deriver.set_peer(peer)?;
+    deriver.derive_to_vec()
+}
+
+fn rsa(library: &Library, kind: Kind) -> Result<Cost, ErrorStack> {
+    let reference = Reference::of(kind)?;
+    let input = reference.input()?;
+    let (rsa, key) = (&reference.software, &reference.limbs);
+    let mut one = vec![0; key.size()];
+    let software = || {
+        rsa.private_encrypt(&input, &mut one, Padding::NONE)
+            .map(drop)
+    };
+    let mut outputs = vec![vec![0; key.size()]; LANES];
+    let mut verified = vec![0; key.size()];
+    let mut scratch = Scratch::default();
+    let lanes = |count: usize| {
+        let mut outputs_of = outputs.iter_mut();
+        let mut lanes: [_; LANES] = std::array::from_fn(|_| {
+            let output = outputs_of.next()?;
+            Some(Rsa {
+                key,
+                input: &input,
+                output,
+            })
+        });
+        black_box(library.rsa(kind, &mut lanes[..count], &mut scratch));
+        for output in &outputs[..count] {
+            rsa.public_decrypt(output, &mut verified, Padding::NONE)?;
+        }
+        Ok(())
+    };
+    let budget = match kind {
+        Kind::Rsa2048 => 30,
+        Kind::Rsa3072 => 50,
+        _ => 90,
+    };
+    measure(Duration::from_millis(budget), software, lanes)
+}
+
+/// The medians of as many rounds as fit into `budget`, but of one at least.
+fn measure(
+    budget: Duration,
+    mut software: impl FnMut() -> Result<(), ErrorStack>,
+    mut lanes: impl FnMut(usize) -> Result<(), ErrorStack>,
+) -> Result<Cost, ErrorStack> {
+    let start = Instant::now();
+    // Caches, tables made at first use, and the core's wide units.
+    software()?;
+    lanes(LANES)?;
+    let mut singles = Vec::new();
+    let mut groups: [Vec<f64>; LANES] = Default::default();
+    loop {
+        let round = Instant::now();
+        singles.push(timed(&mut software)?);
+        for (index, samples) in groups.iter_mut().enumerate() {
+            samples.push(timed(|| lanes(index + 1))?);
+        }
+        if start.elapsed() + round.elapsed() > budget {
+            return Ok(Cost::new(
+                median(&mut singles),
+                groups.each_mut().map(|all| median(all)),
+            ));
+        }
+    }
+}
+
+fn median(samples: &mut [f64]) -> f64 {
+    samples.sort_unstable_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+fn timed(work: impl FnOnce() -> Result<(), ErrorStack>) -> Result<f64, ErrorStack> {
+    let before = thread_time();
+    work()?;
+    Ok((thread_time() - before) * 1e6)
+}
+
+/// The seconds that this thread has had of a core. `clock_gettime(2)`.
+fn thread_time() -> f64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a place to write to. The clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}

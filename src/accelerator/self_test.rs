@@ -1,0 +1,214 @@
+//! Whether an accelerator really does what it says: known answers, verified, from an
+//! operation that has really been offloaded.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::derive::Deriver;
+use openssl::error::ErrorStack;
+use openssl::pkey::{Id, PKey};
+use openssl::rsa::Rsa;
+use qat_sys::offload::{Algorithm, Backend, Outcome, RsaKey, X25519Key};
+use qat_sys::{Step, Task};
+
+/// How long a test may take; a batch that does not fill takes 10 ms.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why an accelerator is not to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    #[error("{0}: it takes no operation")]
+    Declined(&'static str),
+    #[error("{0}: it fails")]
+    Failed(&'static str),
+    #[error("{0}: its result is wrong")]
+    Wrong(&'static str),
+    #[error("{0}: it does not finish within {PATIENCE:?}")]
+    Stuck(&'static str),
+    #[error("it answers without having offloaded anything")]
+    NotOffloaded,
+    #[error("the test could not be made: {0}")]
+    NotMade(String),
+}
+
+impl From<ErrorStack> for Flaw {
+    fn from(stack: ErrorStack) -> Self {
+        Flaw::NotMade(stack.to_string())
+    }
+}
+
+/// A key for tests and calibration alone, made once in a process.
+pub(super) fn rsa_key() -> Result<&'static RsaKey, ErrorStack> {
+    static KEY: OnceLock<RsaKey> = OnceLock::new();
+    if let Some(key) = KEY.get() {
+        return Ok(key);
+    }
+    let key = of(&*Rsa::generate(2048)?)?;
+    Ok(KEY.get_or_init(|| key))
+}
+
+fn of(rsa: &openssl::rsa::RsaRef<openssl::pkey::Private>) -> Result<RsaKey, ErrorStack> {
+    let own = |number: Option<&openssl::bn::BigNumRef>| match number {
+        Some(number) => number.to_owned(),
+        None => BigNum::new(),
+    };
+    Ok(RsaKey {
+        n: rsa.n().to_owned()?,
+        e: rsa.e().to_owned()?,
+        d: rsa.d().to_owned()?,
+        p: own(rsa.p())?,
+        q: own(rsa.q())?,
+        dp: own(rsa.dmp1())?,
+        dq: own(rsa.dmq1())?,
+        qinv: own(rsa.iqmp())?,
+        attached: OnceLock::new(),
+    })
+}
+
+/// One operation of an algorithm, checked against OpenSSL's own.
+type Check = fn(&dyn Backend) -> Result<(), Flaw>;
+
+fn check_of(algorithm: Algorithm) -> Check {
+    match algorithm {
+        Algorithm::Rsa => check_rsa,
+        Algorithm::X25519 => check_x25519,
+    }
+}
+
+/// Tests every algorithm, on the calling thread, which must not end afterwards: engines
+/// keep something for each thread that gave them work.
+///
+/// # Errors
+/// The first flaw found.
+pub(super) fn run(
+    backend: &Arc<dyn Backend>,
+    algorithms: &[Algorithm],
+    poll: &dyn Fn(),
+) -> Result<(), Flaw> {
+    let mut pauses = 0;
+    for algorithm in algorithms {
+        let mut test = Test::start(backend, *algorithm)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !test.step()? {
+            if Instant::now() > deadline {
+                return Err(Flaw::Stuck(algorithm.as_str()));
+            }
+            std::thread::sleep(Duration::from_micros(50));
+            poll();
+        }
+        pauses += test.pauses;
+    }
+    match pauses {
+        0 => Err(Flaw::NotOffloaded),
+        _ => Ok(()),
+    }
+}
+
+/// The same while other tasks of the worker go on.
+pub(super) async fn probe(
+    backend: &Arc<dyn Backend>,
+    algorithms: &[Algorithm],
+) -> Result<(), Flaw> {
+    for algorithm in algorithms {
+        let mut test = Test::start(backend, *algorithm)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !test.step()? {
+            if Instant::now() > deadline {
+                return Err(Flaw::Stuck(algorithm.as_str()));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    Ok(())
+}
+
+struct Test {
+    task: Task,
+    result: Rc<RefCell<Option<Result<(), Flaw>>>>,
+    pauses: u32,
+}
+
+impl Test {
+    fn start(backend: &Arc<dyn Backend>, algorithm: Algorithm) -> Result<Test, Flaw> {
+        // Made before, or it would be made on the job's stack.
+        rsa_key()?;
+        let backend = backend.clone();
+        let result = Rc::new(RefCell::new(None));
+        let told = result.clone();
+        let task = Task::new(move || {
+            let checked = check_of(algorithm)(&*backend);
+            *told.borrow_mut() = Some(checked);
+        })?;
+        Ok(Test {
+            task,
+            result,
+            pauses: 0,
+        })
+    }
+
+    /// Whether it has ended; well, if it is no error.
+    fn step(&mut self) -> Result<bool, Flaw> {
+        let before = self.task.signal().is_raised();
+        match self.task.step() {
+            Step::Done => match self.result.take() {
+                Some(result) => result.map(|()| true),
+                None => Err(Flaw::NotMade("the test was not run".to_owned())),
+            },
+            Step::Paused => {
+                // Looked at often, counted when it is a new pause.
+                self.pauses += u32::from(before || self.pauses == 0);
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+fn done(outcome: Outcome, what: &'static str) -> Result<(), Flaw> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Declined => Err(Flaw::Declined(what)),
+        Outcome::Failed => Err(Flaw::Failed(what)),
+    }
+}
+
+fn check_rsa(backend: &dyn Backend) -> Result<(), Flaw> {
+    const WHAT: &str = "rsa";
+    let key = rsa_key()?;
+    let length = usize::try_from(key.n.num_bytes()).unwrap_or_default();
+    let mut message = BigNum::new()?;
+    key.n.rand_range(&mut message)?;
+    let size = i32::try_from(length).unwrap_or_default();
+    let input = message.to_vec_padded(size)?;
+    let mut output = vec![0; length];
+    done(backend.rsa_private(key, &input, &mut output), WHAT)?;
+    let signature = BigNum::from_slice(&output)?;
+    let mut back = BigNum::new()?;
+    let mut context = BigNumContext::new()?;
+    back.mod_exp(&signature, &key.e, &key.n, &mut context)?;
+    match back == message {
+        true => Ok(()),
+        false => Err(Flaw::Wrong(WHAT)),
+    }
+}
+
+fn check_x25519(backend: &dyn Backend) -> Result<(), Flaw> {
+    const WHAT: &str = "x25519";
+    let mut ours = X25519Key::default();
+    done(backend.x25519_generate(&mut ours), WHAT)?;
+    let theirs = PKey::generate_x25519()?;
+    let public = theirs.raw_public_key()?;
+    let peer: [u8; 32] = public.try_into().map_err(|_| Flaw::Wrong(WHAT))?;
+    let mut secret = [0; 32];
+    done(backend.x25519_derive(&ours, &peer, &mut secret), WHAT)?;
+    let public = PKey::public_key_from_raw_bytes(&ours.public, Id::X25519)?;
+    let mut deriver = Deriver::new(&theirs)?;
+    deriver.set_peer(&public)?;
+    match deriver.derive_to_vec()? == secret {
+        true => Ok(()),
+        false => Err(Flaw::Wrong(WHAT)),
+    }
+}

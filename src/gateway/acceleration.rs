@@ -1,0 +1,64 @@
+//! The accelerator's numbers, summed over the workers, before a scrape.
+
+use std::time::Duration;
+
+use qat_sys::offload::Path;
+
+use crate::accelerator::{Algorithm, BreakerState, Cause};
+use crate::telemetry::{AcceleratorMetrics, set_total};
+use crate::worker::AcceleratorStats;
+
+pub(super) fn copy(metrics: &AcceleratorMetrics, name: &str, workers: &[AcceleratorStats]) {
+    let sum = |value: &dyn Fn(&AcceleratorStats) -> u64| workers.iter().map(value).sum::<u64>();
+    for algorithm in Algorithm::ALL {
+        for path in Path::ALL {
+            let total = sum(&|one| one.worker.operations.get(algorithm, path));
+            let labels = &[name, algorithm.as_str(), path.as_str()];
+            set_total(&metrics.operations.with_label_values(labels), total);
+        }
+    }
+    breakers(metrics, name, workers);
+    let handshakes = || workers.iter().flat_map(|one| &one.handshakes);
+    let pauses = handshakes().map(|one| one.pauses()).sum();
+    let queue_full = handshakes().map(|one| one.queue_full()).sum();
+    let no_job = handshakes().map(|one| one.no_job()).sum();
+    let paused: Duration = handshakes().map(|one| one.paused()).sum();
+    let labels = &[name];
+    set_total(&metrics.pauses.with_label_values(labels), pauses);
+    set_total(&metrics.queue_full.with_label_values(labels), queue_full);
+    set_total(&metrics.no_job.with_label_values(labels), no_job);
+    let seconds = metrics.pause_seconds.with_label_values(labels);
+    seconds.set(paused.as_secs_f64());
+    let size = sum(&|one| one.graveyard.size() as u64);
+    let oldest = workers
+        .iter()
+        .filter_map(|one| one.graveyard.oldest())
+        .max();
+    let buried = sum(&|one| one.graveyard.buried());
+    metrics.graveyard.with_label_values(labels).set(gauge(size));
+    let seconds = metrics.graveyard_oldest.with_label_values(labels);
+    seconds.set(oldest.unwrap_or_default().as_secs_f64());
+    set_total(&metrics.buried.with_label_values(labels), buried);
+}
+
+fn breakers(metrics: &AcceleratorMetrics, name: &str, workers: &[AcceleratorStats]) {
+    let stats: Vec<_> = workers.iter().map(|one| one.worker.breaker()).collect();
+    for state in BreakerState::ALL {
+        let count = stats.iter().filter(|one| one.state == state).count();
+        let labels = &[name, state.as_str()];
+        let metric = metrics.breaker.with_label_values(labels);
+        metric.set(gauge(count as u64));
+    }
+    for cause in Cause::ALL {
+        let total = stats.iter().map(|one| one.opened[cause as usize]).sum();
+        let labels = &[name, cause.as_str()];
+        set_total(&metrics.breaker_opened.with_label_values(labels), total);
+    }
+    let in_flight: usize = stats.iter().map(|one| one.in_flight).sum();
+    let metric = metrics.in_flight.with_label_values(&[name]);
+    metric.set(gauge(in_flight as u64));
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
