@@ -41,6 +41,9 @@ impl Backend for Multibuffer {
 
     fn x25519_derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Outcome {
         let kind = Kind::X25519Derive;
+        if !super::is_ordinary(peer) {
+            return Outcome::Declined;
+        }
         let Some(batch) = batch::current().filter(|batch| batch.takes(kind)) else {
             return Outcome::Declined;
         };

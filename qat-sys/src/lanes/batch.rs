@@ -236,7 +236,7 @@ impl Inner {
         for operation in &group.operations {
             counters.add_wait(start.saturating_duration_since(operation.since));
         }
-        let outcomes = self.in_lanes(&group);
+        let outcomes = group.in_lanes(self.library, &mut self.scratch.borrow_mut());
         let outcomes = &outcomes[..size];
         let failed = outcomes
             .iter()
@@ -249,38 +249,6 @@ impl Inner {
         let size = group.operations.len();
         self.counters.of(group.kind).add_declined(size);
         self.settle(group.operations, &[Outcome::Declined; LANES][..size]);
-    }
-
-    fn in_lanes(&self, group: &Group) -> [Outcome; LANES] {
-        let operation = |lane: usize| group.operations.get(lane);
-        let (statuses, low_order) = match group.kind {
-            Kind::X25519Generate => {
-                let mut lanes =
-                    std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.generate());
-                (self.library.generate(&mut lanes), false)
-            }
-            Kind::X25519Derive => {
-                let mut lanes =
-                    std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.derive());
-                (self.library.derive(&mut lanes), true)
-            }
-            Kind::Rsa2048 | Kind::Rsa3072 | Kind::Rsa4096 => {
-                let mut lanes = std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.rsa());
-                let mut scratch = self.scratch.borrow_mut();
-                (
-                    self.library.rsa(group.kind, &mut lanes, &mut scratch),
-                    false,
-                )
-            }
-        };
-        std::array::from_fn(|lane| {
-            // Zeros are a result, which is for the caller to refuse.
-            if statuses.is_ok(lane) || low_order && statuses.is_low_order(lane) {
-                Outcome::Done
-            } else {
-                Outcome::Failed
-            }
-        })
     }
 
     /// All outcomes are set before anyone is woken, and no borrow is held then: what a

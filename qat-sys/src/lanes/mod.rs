@@ -19,6 +19,7 @@
 //! - libcrypto_mb runs on the worker's stack, never on a job's, which is too small.
 //! - A queued operation points to operands on its paused job's stack, which stays where
 //!   it is until the job is resumed; one resumed early takes its operation back first.
+//! - A peer's X25519 key that the library may get wrong never reaches it ([`is_ordinary`]).
 //! - Scratch memory and copies of secrets are wiped.
 
 mod backend;
@@ -38,7 +39,7 @@ pub use calibrate::{Cost, Table, calibrate};
 pub use counters::{Counters, KindCounters};
 pub use key::Limbs;
 pub use library::{Library, LoadError};
-pub use operations::{Derive, Generate, Rsa, Scratch, Statuses};
+pub use operations::{Derive, Generate, Rsa, Scratch, Statuses, is_ordinary};
 pub use self_test::{SelfTestError, self_test};
 
 /// Operations that the library does at once.

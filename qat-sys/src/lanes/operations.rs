@@ -24,11 +24,21 @@ pub struct Generate<'a> {
     pub public: &'a mut [u8; 32],
 }
 
-/// The shared secret of an X25519 private key and a peer's public key.
+/// The shared secret of an X25519 private key, made for this one use, and a peer's public
+/// key, which has to be [ordinary](is_ordinary).
 pub struct Derive<'a> {
     pub private: &'a [u8; 32],
     pub peer: &'a [u8; 32],
     pub secret: &'a mut [u8; 32],
+}
+
+/// Whether the library can be trusted with a peer's public key. Versions 1.0.14 to 2.3.0
+/// at least compute wrong secrets for numbers a little below 2^255 - 19, and for some that
+/// become such by doubling, as if a carry through all digits were lost; keys of low order
+/// are among them. Those found have the same byte all over their middle, as a random key
+/// has once in 2^120. What a peer might still contrive spoils its own handshake alone.
+pub fn is_ordinary(peer: &[u8; 32]) -> bool {
+    peer[9..24].iter().any(|byte| *byte != peer[8])
 }
 
 /// `mbx_status`: four bits per lane.
@@ -57,19 +67,23 @@ impl Statuses {
 
 /// Memory that the library works in, kept from one group to the next and wiped after each.
 #[derive(Default)]
-pub struct Scratch(Vec<u8>);
+pub struct Scratch(Vec<Line>);
 
-/// The library works with whole cache lines.
-const ALIGNMENT: usize = 64;
+/// A cache line, the unit in which the library works, and in which it is wiped.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "the library alone reads it")] [u64; 8]);
+
+impl zeroize::DefaultIsZeroes for Line {}
 
 impl Scratch {
-    /// `size` bytes, aligned.
-    fn take(&mut self, size: usize) -> &mut [u8] {
-        if self.0.len() < size + ALIGNMENT {
-            self.0 = vec![0; size + ALIGNMENT];
+    /// `size` bytes at least.
+    fn take(&mut self, size: usize) -> &mut [Line] {
+        let lines = size.div_ceil(size_of::<Line>());
+        if self.0.len() < lines {
+            self.0 = vec![Line::default(); lines];
         }
-        let skip = self.0.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        &mut self.0[skip..skip + size]
+        &mut self.0[..lines]
     }
 }
 
@@ -118,7 +132,7 @@ impl Library {
                 qinv.as_ptr(),
                 bits as c_int,
                 method.method,
-                buffer.as_mut_ptr(),
+                buffer.as_mut_ptr().cast(),
             )
         };
         buffer.zeroize();
@@ -156,7 +170,8 @@ impl Library {
         Statuses(unsafe { (self.x25519_public)(public.as_ptr(), private.as_ptr()) })
     }
 
-    /// A secret of a peer's key of low order comes out as zeros, and its status tells.
+    /// A secret of a peer's key of low order comes out as zeros, and its status tells. The
+    /// lane of a peer's key that is not [ordinary](is_ordinary) stays empty.
     pub fn derive(&self, lanes: &mut [Option<Derive<'_>>]) -> Statuses {
         if !self.supports(Kind::X25519Derive) || lanes.len() > LANES {
             return Statuses::MISMATCH;
@@ -164,7 +179,9 @@ impl Library {
         let mut secret = [ptr::null_mut(); LANES];
         let (mut private, mut peer) = ([ptr::null(); LANES], [ptr::null(); LANES]);
         for (lane, derive) in lanes.iter_mut().enumerate() {
-            if let Some(derive) = derive {
+            if let Some(derive) = derive
+                && is_ordinary(derive.peer)
+            {
                 secret[lane] = derive.secret.as_mut_ptr();
                 (private[lane], peer[lane]) = (derive.private.as_ptr(), derive.peer.as_ptr());
             }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Derive, Generate, Kind, LANES, Limbs, Rsa};
+use super::{Derive, Generate, Kind, LANES, Library, Limbs, Rsa, Scratch};
 use crate::job::Pausing;
 use crate::offload::Outcome;
 
@@ -90,6 +90,37 @@ impl Operation {
 pub(super) struct Group {
     pub kind: Kind,
     pub operations: Vec<Operation>,
+}
+
+impl Group {
+    /// Computes them all; the results are where the operations want them.
+    pub(super) fn in_lanes(&self, library: &Library, scratch: &mut Scratch) -> [Outcome; LANES] {
+        let operation = |lane: usize| self.operations.get(lane);
+        let (statuses, low_order) = match self.kind {
+            Kind::X25519Generate => {
+                let mut lanes =
+                    std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.generate());
+                (library.generate(&mut lanes), false)
+            }
+            Kind::X25519Derive => {
+                let mut lanes =
+                    std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.derive());
+                (library.derive(&mut lanes), true)
+            }
+            Kind::Rsa2048 | Kind::Rsa3072 | Kind::Rsa4096 => {
+                let mut lanes = std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.rsa());
+                (library.rsa(self.kind, &mut lanes, scratch), false)
+            }
+        };
+        std::array::from_fn(|lane| {
+            // Zeros are a result, which is for the caller to refuse.
+            if statuses.is_ok(lane) || low_order && statuses.is_low_order(lane) {
+                Outcome::Done
+            } else {
+                Outcome::Failed
+            }
+        })
+    }
 }
 
 #[derive(Default)]

@@ -117,7 +117,11 @@ impl Signer {
         let path = match outcome {
             Outcome::Done if self.verifies(input, output) => Path::Accelerated,
             Outcome::Declined => Path::Software,
-            Outcome::Done | Outcome::Failed => Path::Redone,
+            Outcome::Done => {
+                shared.backend.refuted();
+                Path::Redone
+            }
+            Outcome::Failed => Path::Redone,
         };
         if path != Path::Accelerated {
             self.rsa.private_encrypt(input, output, Padding::NONE)?;

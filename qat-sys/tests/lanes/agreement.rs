@@ -1,0 +1,250 @@
+//! The same numbers from the lanes and from OpenSSL.
+
+use openssl::derive::Deriver;
+use openssl::pkey::{Id, PKey};
+use qat_sys::lanes::{
+    Derive, Generate, Kind, LANES, Library, Limbs, Rsa, Scratch, Statuses, is_ordinary,
+};
+
+use crate::{library, random, rsa};
+
+fn software_public(private: &[u8; 32]) -> [u8; 32] {
+    let key = PKey::private_key_from_raw_bytes(private, Id::X25519).unwrap();
+    key.raw_public_key().unwrap().try_into().unwrap()
+}
+
+/// None if OpenSSL refuses: the secret is zero.
+pub fn software_secret(private: &[u8; 32], peer: &[u8; 32]) -> Option<[u8; 32]> {
+    let key = PKey::private_key_from_raw_bytes(private, Id::X25519).unwrap();
+    let peer = PKey::public_key_from_raw_bytes(peer, Id::X25519).unwrap();
+    let mut deriver = Deriver::new(&key).unwrap();
+    deriver.set_peer(&peer).unwrap();
+    Some(deriver.derive_to_vec().ok()?.try_into().unwrap())
+}
+
+pub type Pair = ([u8; 32], [u8; 32]);
+
+/// `pairs`: private key and peer's key, None for an empty lane.
+pub fn secrets(library: &Library, pairs: &[Option<Pair>]) -> (Statuses, Vec<[u8; 32]>) {
+    let mut secrets = vec![[0xaa; 32]; pairs.len()];
+    let operands = pairs.iter().zip(&mut secrets).map(|(pair, secret)| {
+        let (private, peer) = pair.as_ref()?;
+        Some(Derive {
+            private,
+            peer,
+            secret,
+        })
+    });
+    let statuses = library.derive(&mut operands.collect::<Vec<_>>());
+    (statuses, secrets)
+}
+
+fn x25519_agrees(library: &Library, rounds: usize) {
+    for round in 0..rounds {
+        // Every number of lanes, and now and then holes.
+        let count = round % LANES + 1;
+        let pair =
+            |lane| (round % 3 != 0 || (round >> lane) & 1 == 0).then(|| (random(), random()));
+        let pairs: Vec<_> = (0..count).map(pair).collect();
+        let (statuses, derived) = secrets(library, &pairs);
+        let mut publics = vec![[0xaa; 32]; count];
+        let mut privates: Vec<_> = pairs.iter().map(|pair| pair.map(|pair| pair.0)).collect();
+        let lanes = privates.iter_mut().zip(&mut publics);
+        let lanes = lanes.map(|(private, public)| {
+            Some(Generate {
+                private: private.as_mut()?,
+                public,
+            })
+        });
+        let made = library.public(&mut lanes.collect::<Vec<_>>());
+        for (lane, pair) in pairs.iter().enumerate() {
+            let Some((private, peer)) = pair else {
+                assert!(
+                    !statuses.is_ok(lane) && !made.is_ok(lane),
+                    "an empty lane says so"
+                );
+                assert_eq!((derived[lane], publics[lane]), ([0xaa; 32], [0xaa; 32]));
+                continue;
+            };
+            assert!(statuses.is_ok(lane) && made.is_ok(lane));
+            assert_eq!(Some(derived[lane]), software_secret(private, peer));
+            assert_eq!(publics[lane], software_public(private));
+        }
+    }
+}
+
+#[test]
+fn x25519_agrees_with_openssl() {
+    let Some(library) = library() else { return };
+    x25519_agrees(library, 250);
+}
+
+#[test]
+#[ignore = "takes ten seconds"]
+fn x25519_agrees_with_openssl_ten_thousand_times() {
+    let Some(library) = library() else { return };
+    x25519_agrees(library, 2500);
+}
+
+#[test]
+fn new_pairs_are_whole_clamped_and_each_another() {
+    let Some(library) = library() else { return };
+    let mut seen = std::collections::HashSet::new();
+    for count in (1..=LANES).cycle().take(64) {
+        let mut pairs = vec![([0; 32], [0; 32]); count];
+        let lanes = pairs
+            .iter_mut()
+            .map(|(private, public)| Some(Generate { private, public }));
+        let statuses = library.generate(&mut lanes.collect::<Vec<_>>());
+        for (lane, (private, public)) in pairs.iter().enumerate() {
+            assert!(statuses.is_ok(lane));
+            assert_eq!((private[0] & 7, private[31] & 0xc0), (0, 0x40));
+            assert_eq!(*public, software_public(private));
+            assert!(seen.insert(*private));
+        }
+    }
+}
+
+pub fn point(hex: &str) -> [u8; 32] {
+    std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+}
+
+/// One place holds `peer`, the others what is random; gives the secret and its status.
+fn among_others(library: &Library, place: usize, peer: [u8; 32]) -> ([u8; 32], Statuses) {
+    let mut pairs = [(); LANES].map(|()| Some((random(), random())));
+    pairs[place] = Some((random(), peer));
+    let (statuses, derived) = secrets(library, &pairs);
+    for lane in (0..LANES).filter(|lane| *lane != place) {
+        let (private, peer) = pairs[lane].unwrap();
+        assert!(statuses.is_ok(lane));
+        assert_eq!(Some(derived[lane]), software_secret(&private, &peer));
+    }
+    (derived[place], statuses)
+}
+
+/// Of order 8 (<https://cr.yp.to/ecdh.html#validate>); the others are not ordinary.
+#[test]
+fn points_of_low_order_give_zeros_and_disturb_nobody() {
+    let Some(library) = library() else { return };
+    for (place, hex) in [
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(is_ordinary(&point(hex)));
+        let (secret, statuses) = among_others(library, place, point(hex));
+        assert!(statuses.is_low_order(place), "{hex}");
+        assert_eq!(secret, [0; 32]);
+    }
+}
+
+#[test]
+fn keys_that_are_not_ordinary_are_left_out_and_disturb_nobody() {
+    let Some(library) = library() else { return };
+    let near = |low: u8, high: u8| {
+        let mut point = [0xff; 32];
+        (point[0], point[31]) = (low, high);
+        point
+    };
+    let peers = [
+        [0; 32],
+        near(0xec, 0x7f),
+        near(0xea, 0xff),
+        near(0xf7, 0x3f),
+    ];
+    for (place, peer) in peers.into_iter().enumerate() {
+        assert!(!is_ordinary(&peer));
+        let (secret, statuses) = among_others(library, place, peer);
+        assert!(!statuses.is_ok(place) && !statuses.is_low_order(place));
+        assert_eq!(secret, [0; 32]);
+    }
+}
+
+fn rsa_agrees(kind: Kind, groups: usize) {
+    let Some(library) = library() else { return };
+    let keys = rsa::keys(kind.bits().unwrap() as u32);
+    let limbs: Vec<_> = keys
+        .iter()
+        .map(|key| Limbs::of(&key.key).unwrap())
+        .collect();
+    let mut scratch = Scratch::default();
+    for group in 0..groups {
+        let count = group % LANES + 1;
+        let hole = |lane: usize| group % 3 == 1 && lane == count / 2;
+        let key_of = |lane: usize| (group + lane) % keys.len();
+        let mut inputs: Vec<_> = (0..count).map(|lane| keys[key_of(lane)].input()).collect();
+        if group == 0 {
+            inputs[0].fill(0);
+        }
+        let mut outputs: Vec<_> = inputs.iter().map(|input| vec![0xaa; input.len()]).collect();
+        let lanes = inputs.iter().zip(&mut outputs).enumerate();
+        let lanes = lanes.map(|(lane, (input, output))| {
+            let key = &limbs[key_of(lane)];
+            (!hole(lane)).then_some(Rsa { key, input, output })
+        });
+        let statuses = library.rsa(kind, &mut lanes.collect::<Vec<_>>(), &mut scratch);
+        for lane in 0..count {
+            assert_eq!(statuses.is_ok(lane), !hole(lane));
+            if !hole(lane) {
+                assert_eq!(outputs[lane], keys[key_of(lane)].private(&inputs[lane]));
+            }
+        }
+    }
+}
+
+#[test]
+fn rsa_2048_agrees_with_openssl() {
+    rsa_agrees(Kind::Rsa2048, 250);
+}
+
+#[test]
+fn rsa_3072_agrees_with_openssl() {
+    rsa_agrees(Kind::Rsa3072, 50);
+}
+
+#[test]
+fn rsa_4096_agrees_with_openssl() {
+    rsa_agrees(Kind::Rsa4096, 32);
+}
+
+#[test]
+fn what_does_not_fit_together_is_not_computed() {
+    let Some(library) = library() else { return };
+    let mut scratch = Scratch::default();
+    let key = &rsa::keys(2048)[0];
+    let limbs = Limbs::of(&key.key).unwrap();
+    let modulus = key.key.n.to_vec();
+    let short = vec![1; 255];
+    for (kind, input) in [
+        (Kind::Rsa3072, key.input()),
+        (Kind::X25519Derive, key.input()),
+        (Kind::Rsa2048, modulus.clone()),
+        (Kind::Rsa2048, short),
+    ] {
+        let mut output = vec![0xaa; input.len()];
+        let operands = Rsa {
+            key: &limbs,
+            input: &input,
+            output: &mut output,
+        };
+        let statuses = library.rsa(kind, &mut [Some(operands)], &mut scratch);
+        assert!(!statuses.is_ok(0) && output.iter().all(|byte| *byte == 0xaa));
+    }
+    let nine: Vec<_> = (0..9).map(|_| Some((random(), random()))).collect();
+    assert!(!secrets(library, &nine).0.is_ok(0));
+}
+
+#[test]
+fn keys_that_the_library_does_not_do() {
+    assert!(Limbs::of(&rsa::key_of(openssl::rsa::Rsa::generate(1024).unwrap()).key).is_none());
+    let key = rsa::key_of(rsa::keys(2048)[1].software.clone()).key;
+    assert!(Limbs::of(&key).is_some());
+    let swapped = qat_sys::offload::RsaKey {
+        p: key.q.to_owned().unwrap(),
+        q: key.p.to_owned().unwrap(),
+        ..key
+    };
+    assert!(Limbs::of(&swapped).is_none());
+}
