@@ -211,3 +211,36 @@ fn colours_are_for_terminals() {
         "{plain}"
     );
 }
+
+/// With libcrypto_mb, which `QAT_GATEWAY_CRYPTO_MB` may name.
+#[test]
+fn what_an_accelerator_gives_is_measured() {
+    let mut setup = setup().set("/acceleration/prefer", json!(["multibuffer"]));
+    if let Ok(library) = std::env::var("QAT_GATEWAY_CRYPTO_MB") {
+        setup = setup.set("/acceleration/multibuffer/library", library);
+    }
+    let (tree, config) = (Tree::new(), file(&setup));
+    let output = tree.run(&["--json", "--config", &config]);
+    let report = parse(&output);
+    let multibuffer = &report["accelerators"][2];
+    if multibuffer["usable"] == false {
+        assert_eq!(output.status.code(), Some(EXIT_UNAVAILABLE));
+        eprintln!("SKIPPED: {}", multibuffer["reasons"][0]["what"]);
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert_eq!(report["configuration"]["used"], "multibuffer");
+    let offload = &multibuffer["offload"];
+    assert!(offload["break_even"].as_u64() >= Some(1), "{offload}");
+    for row in offload["measured"].as_array().expect("rows") {
+        assert!(row["software"].as_f64() > Some(0.0), "{row}");
+        assert!(row["accelerated"].as_f64() > Some(0.0), "{row}");
+    }
+    let schema = parse(&tree.run(&["--json-schema"]));
+    assert!(jsonschema::is_valid(&schema, &report));
+    let text = tree.run(&["--config", &config]).stdout;
+    let text = String::from_utf8(text).expect("text");
+    let words = "prefers multibuffer: uses multibuffer\n";
+    assert!(text.contains(words), "no {words:?} in {text}");
+    assert!(text.contains("  multibuffer: offloads "), "{text}");
+}
