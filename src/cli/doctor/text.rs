@@ -77,6 +77,9 @@ pub fn render(report: &Report, paint: Paint) -> String {
     for one in &report.accelerators {
         accelerator(&mut out, paint, one, &mut told);
     }
+    if !report.hints.is_empty() {
+        heading(&mut out, paint, "Good to know");
+    }
     for hint in &report.hints {
         finding(&mut out, paint, hint, &mut told);
     }
@@ -165,7 +168,7 @@ fn gains(out: &mut String, accelerators: &[Accelerator]) {
         any = true;
         let _ = writeln!(
             out,
-            "  {}: offloads {}, from {} handshakes in progress on a worker",
+            "  {}: offloads {}, once a worker's handshakes in progress are {}",
             one.name,
             offload.algorithms.join(" and "),
             offload.break_even
@@ -285,7 +288,7 @@ mod tests {
             }),
         };
         gains(&mut out, &[one]);
-        let expected = "  multibuffer: offloads rsa, from 3 handshakes in progress on a worker\n    \
+        let expected = "  multibuffer: offloads rsa, once a worker's handshakes in progress are 3\n    \
                         rsa: 600.0 µs in software, 200.0 µs accelerated (3.0 times as fast)\n";
         assert_eq!(out, expected);
     }
