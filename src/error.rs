@@ -19,7 +19,7 @@ pub mod exit {
     pub const FAILURE: u8 = 1;
     /// EX_USAGE: the command line is wrong.
     pub const USAGE: u8 = 64;
-    /// EX_UNAVAILABLE: a required accelerator is not available.
+    /// EX_UNAVAILABLE: a required accelerator is not available; of `doctor`: no preferred one is.
     pub const UNAVAILABLE: u8 = 69;
     /// EX_SOFTWARE: a bug in the gateway.
     pub const SOFTWARE: u8 = 70;

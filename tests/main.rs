@@ -5,6 +5,7 @@
 
 mod accelerator;
 mod demo;
+mod doctor;
 mod grpc;
 mod http;
 mod layers;

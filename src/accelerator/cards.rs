@@ -17,26 +17,34 @@ struct Model {
     physical: &'static str,
     virtual_: &'static str,
     module: &'static str,
+    /// Of its two firmware files the one whose name has no suffix (`_mmp`).
+    firmware: &'static str,
 }
 
-const fn model(physical: &'static str, virtual_: &'static str, module: &'static str) -> Model {
+const fn model(
+    physical: &'static str,
+    virtual_: &'static str,
+    module: &'static str,
+    firmware: &'static str,
+) -> Model {
     Model {
         physical,
         virtual_,
         module,
+        firmware,
     }
 }
 
 const MODELS: &[Model] = &[
-    model("0x4940", "0x4941", "qat_4xxx"),
-    model("0x4942", "0x4943", "qat_4xxx"),
-    model("0x4944", "0x4945", "qat_4xxx"),
-    model("0x4946", "0x4947", "qat_420xx"),
-    model("0x4948", "0x4949", "qat_6xxx"),
-    model("0x37c8", "0x37c9", "qat_c62x"),
-    model("0x19e2", "0x19e3", "qat_c3xxx"),
-    model("0x0435", "0x0443", "qat_dh895xcc"),
-    model("0x6f54", "0x6f55", "qat_d15xx"),
+    model("0x4940", "0x4941", "qat_4xxx", "qat_4xxx"),
+    model("0x4942", "0x4943", "qat_4xxx", "qat_4xxx"),
+    model("0x4944", "0x4945", "qat_4xxx", "qat_402xx"),
+    model("0x4946", "0x4947", "qat_420xx", "qat_420xx"),
+    model("0x4948", "0x4949", "qat_6xxx", "qat_6xxx"),
+    model("0x37c8", "0x37c9", "qat_c62x", "qat_c62x"),
+    model("0x19e2", "0x19e3", "qat_c3xxx", "qat_c3xxx"),
+    model("0x0435", "0x0443", "qat_dh895xcc", "qat_895xcc"),
+    model("0x6f54", "0x6f55", "qat_d15xx", "qat_d15xx"),
 ];
 
 /// Bytes that each virtual function has locked for DMA.
@@ -52,7 +60,7 @@ pub struct Cards {
 }
 
 /// Looks at every card. Kinds of reasons come in the order in which an administrator
-/// meets them: device, driver, IOMMU, SR-IOV, state, services, vfio, rights, memory.
+/// meets them: device, driver, firmware, IOMMU, SR-IOV, state, services, vfio, rights, memory.
 pub fn cards(system: &System) -> Cards {
     let mut found = Cards::default();
     let (physical, functions) = devices(system);
@@ -116,9 +124,11 @@ fn card_reasons(system: &System, card: &str, model: &Model) -> Vec<Reason> {
     let (card, module) = (card.to_owned(), model.module);
     // The rest is shown by the driver.
     if link_name(path.join("driver")).is_none() {
-        return vec![match system.path("sys/module").join(module).exists() {
-            true => Reason::DriverFailed { card, module },
-            false => Reason::NoDriver { card, module },
+        let loaded = system.path("sys/module").join(module).exists();
+        return vec![match missing_firmware(system, model) {
+            _ if !loaded => Reason::NoDriver { card, module },
+            Some(file) => Reason::NoFirmware { card, module, file },
+            None => Reason::DriverFailed { card, module },
         }];
     }
     let mut reasons = Vec::new();
@@ -144,6 +154,21 @@ fn card_reasons(system: &System, card: &str, model: &Model) -> Vec<Reason> {
     reasons
 }
 
+/// The first firmware file that is not there, packed or not. None also where there is no
+/// firmware at all, as in a container: the host's files do not show.
+fn missing_firmware(system: &System, model: &Model) -> Option<String> {
+    let folder = system.path("lib/firmware");
+    let there = |name: &str| {
+        let names = ["", ".xz", ".zst"].map(|packed| format!("{name}{packed}"));
+        let mut paths = names.iter().map(|name| folder.join(name));
+        paths.any(|path| path.exists())
+    };
+    let mut files = ["", "_mmp"]
+        .map(|suffix| format!("{}{suffix}.bin", model.firmware))
+        .into_iter();
+    files.find(|file| folder.exists() && !there(file))
+}
+
 fn function_reason(system: &System, function: &str) -> Option<Reason> {
     let path = device(system, function);
     let driver = link_name(path.join("driver")).unwrap_or_else(|| "nothing".to_owned());
@@ -153,9 +178,14 @@ fn function_reason(system: &System, function: &str) -> Option<Reason> {
     }
     let group = link_name(path.join("iommu_group"));
     let node = format!("dev/vfio/{}", group.as_deref().unwrap_or("?"));
-    if access(system.path(&node), Access::READ_OK | Access::WRITE_OK).is_err() {
-        let node = format!("/{node}");
-        return Some(Reason::NoAccess { function, node });
+    let (path, node) = (system.path(&node), format!("/{node}"));
+    match access(&path, Access::READ_OK | Access::WRITE_OK) {
+        Ok(()) => None,
+        Err(rustix::io::Errno::NOENT) => Some(Reason::NoNode { function, node }),
+        Err(_) => Some(Reason::NoAccess {
+            function,
+            node,
+            group: system.group_with_access(&path),
+        }),
     }
-    None
 }

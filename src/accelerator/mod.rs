@@ -23,8 +23,10 @@ mod params;
 mod qat_engine;
 mod qat_provider;
 mod reason;
+mod remedy;
 mod self_test;
 mod software;
+mod survey;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -47,6 +49,7 @@ pub use qat_engine::QatEngine;
 pub use qat_provider::QatProvider;
 pub use reason::Reason;
 pub use self_test::Flaw;
+pub use survey::{Hint, Surveyed, Usable, hints, survey};
 pub use system::System;
 
 /// The name of OpenSSL's own, in the log and the metrics.

@@ -14,6 +14,12 @@ pub enum Reason {
          most often its firmware is missing"
     )]
     DriverFailed { card: String, module: &'static str },
+    #[error("card {card}: the driver {module} finds no firmware: there is no /lib/firmware/{file}")]
+    NoFirmware {
+        card: String,
+        module: &'static str,
+        file: String,
+    },
     #[error("card {card}: no IOMMU; enable it in the firmware set-up and boot with intel_iommu=on")]
     NoIommu { card: String },
     #[error("card {card}: it cannot be divided (SR-IOV); enable SR-IOV in the firmware set-up")]
@@ -30,10 +36,21 @@ pub enum Reason {
     #[error("virtual function {function}: it is not bound to vfio-pci, but to {driver}")]
     NotVfio { function: String, driver: String },
     #[error(
-        "virtual function {function}: no right to use {node}; add the user to the group that owns \
-         it (qat)"
+        "virtual function {function}: there is no {node}; inside a container it has to be passed in"
     )]
-    NoAccess { function: String, node: String },
+    NoNode { function: String, node: String },
+    #[error(
+        "virtual function {function}: no right to use {node}; {}",
+        group.as_ref().map_or("its mode or SELinux forbids it".to_owned(), |group| {
+            format!("the user is not in its group, {group}")
+        })
+    )]
+    NoAccess {
+        function: String,
+        node: String,
+        /// Whose members may use the node; None where that would not help.
+        group: Option<String>,
+    },
     #[error(
         "locked memory is limited to {limit} bytes, and {needed} are needed (16 MiB for each \
          virtual function); raise the memlock limit"
@@ -41,6 +58,12 @@ pub enum Reason {
     Memlock { limit: u64, needed: u64 },
     #[error("multi-buffer on this CPU: not possible, it lacks {0}")]
     Cpu(String),
+    #[error("{file} is made for libcrypto.so.{linked}, and this process has libcrypto.so.{ours}")]
+    OtherLibcrypto {
+        file: String,
+        linked: String,
+        ours: String,
+    },
     #[error("this build of OpenSSL has no async jobs (ASYNC_is_capable)")]
     NoAsyncJobs,
     #[error("this OpenSSL has no engines: use one of version 3 that has them, or qat_provider")]

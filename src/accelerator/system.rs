@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::{getegid, getgroups};
+
 use super::Reason;
 
 /// Where to look. Tests look at recorded trees.
@@ -14,6 +16,22 @@ pub struct System {
 }
 
 impl System {
+    /// A recorded tree, with the limits of its `proc/self/limits`.
+    pub fn recorded(root: impl Into<PathBuf>) -> System {
+        let root = root.into();
+        let memlock = limit(&root, "Max locked memory").map(|(soft, _)| soft);
+        System {
+            memlock: memlock.filter(|limit| *limit < u64::MAX),
+            root,
+        }
+    }
+
+    /// The soft and the hard limit of open files (`RLIMIT_NOFILE`, getrlimit(2)); the
+    /// largest number for none.
+    pub fn open_files(&self) -> Option<(u64, u64)> {
+        limit(&self.root, "Max open files")
+    }
+
     /// The machine this runs on.
     pub fn this() -> System {
         use rustix::process::{Resource, geteuid, getrlimit};
@@ -31,6 +49,37 @@ impl System {
     pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.root.join(path)
     }
+
+    /// The name of a file's group, if its members may read and write the file and this
+    /// process is none of them.
+    pub(super) fn group_with_access(&self, file: &Path) -> Option<String> {
+        let stat = rustix::fs::stat(file).ok()?;
+        let ours = getgroups().unwrap_or_default();
+        let mut ours = ours.into_iter().chain([getegid()]);
+        let member = ours.any(|group| group.as_raw() == stat.st_gid);
+        if member || stat.st_mode & 0o060 != 0o060 {
+            return None;
+        }
+        let id = stat.st_gid.to_string();
+        let groups = read(self.path("etc/group"))?;
+        // group(5): NAME:PASSWORD:ID:MEMBERS
+        groups.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == id).then(|| name.to_owned())
+        })
+    }
+}
+
+/// Soft and hard, from proc_pid_limits(5).
+fn limit(root: &Path, name: &str) -> Option<(u64, u64)> {
+    let text = read(root.join("proc/self/limits"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let mut values = line.split_whitespace().map(|value| match value {
+        "unlimited" => Some(u64::MAX),
+        value => value.parse().ok(),
+    });
+    Some((values.next()??, values.next()??))
 }
 
 /// A file of one word or line, without the line's end; None if there is none.

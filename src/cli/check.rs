@@ -50,7 +50,7 @@ fn counted(errors: usize, warnings: usize) -> String {
 }
 
 /// A reader that went away, such as `head`, is no failure of ours.
-fn say(line: std::fmt::Arguments<'_>) -> ExitCode {
+pub(super) fn say(line: std::fmt::Arguments<'_>) -> ExitCode {
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             ExitCode::from(exit::FAILURE)

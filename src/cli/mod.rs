@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod run;
 
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use crate::error::exit;
 #[command(
     name = "qat-gateway",
     version,
-    after_help = "Examples:\n  qat-gateway demo\n  qat-gateway check --config config/minimal.yaml\n  qat-gateway run --config /etc/qat-gateway/gateway.yaml"
+    after_help = "Examples:\n  qat-gateway demo\n  qat-gateway check --config config/minimal.yaml\n  qat-gateway doctor --config config/minimal.yaml\n  qat-gateway run --config /etc/qat-gateway/gateway.yaml"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -50,6 +51,10 @@ enum Command {
         #[arg(long, group = "what")]
         schema: bool,
     },
+    /// Say which accelerators this machine has, why the others are not used, and which
+    /// settings cost speed, each with what to type.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Options),
 }
 
 /// Parses the command line, runs the command.
@@ -75,5 +80,6 @@ pub fn main() -> ExitCode {
             config: Some(file), ..
         } => check::run(&file),
         Command::Check { config: None, .. } => check::schema(),
+        Command::Doctor(options) => doctor::run(&options),
     }
 }

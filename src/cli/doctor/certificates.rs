@@ -1,0 +1,108 @@
+//! The configured certificates: what accelerators make of their keys, and their age.
+
+use openssl::asn1::Asn1Time;
+use openssl::nid::Nid;
+use openssl::pkey::{Id, PKeyRef, Private};
+
+use super::report::{Accelerable, Certificate};
+use crate::config::GatewayParams;
+use crate::tls;
+
+/// Of all listeners, in the configuration's order.
+pub fn certificates(params: &GatewayParams) -> Vec<Certificate> {
+    let listeners = params.listeners.iter();
+    let with_tls = listeners.filter_map(|one| Some((&one.name, one.tls.as_ref()?)));
+    with_tls
+        .flat_map(|(name, tls)| tls.certificates.iter().map(move |one| (name, one)))
+        .map(|(listener, certificate)| report(listener, certificate))
+        .collect()
+}
+
+fn report(listener: &str, certificate: &tls::Certificate) -> Certificate {
+    let (accelerable, why) = judge(&certificate.key);
+    Certificate {
+        listener: listener.to_owned(),
+        names: certificate.names.clone(),
+        key: describe(&certificate.key),
+        accelerable,
+        why,
+        expires_in_days: days_left(certificate),
+    }
+}
+
+/// What qatengine and libcrypto_mb both take. The key exchange (X25519) is accelerated
+/// whatever the certificate's key.
+fn judge(key: &PKeyRef<Private>) -> (Accelerable, &'static str) {
+    match (key.id(), key.bits()) {
+        (Id::RSA, 2048 | 3072 | 4096) => {
+            let why = "signature and key exchange (X25519), by qat_engine and multibuffer";
+            (Accelerable::Yes, why)
+        }
+        (Id::RSA, _) => {
+            let why = "the key exchange only: accelerators take RSA of 2048, 3072 and 4096 bits";
+            (Accelerable::No, why)
+        }
+        (Id::EC, _) => {
+            let why = "the key exchange (X25519); the signature on a card alone, since \
+                       multi-buffer code is no faster at it than OpenSSL";
+            (Accelerable::Partly, why)
+        }
+        _ => {
+            let why = "the key exchange only: no accelerator signs with this type of key";
+            (Accelerable::No, why)
+        }
+    }
+}
+
+fn describe(key: &PKeyRef<Private>) -> String {
+    let curve = |key: &PKeyRef<Private>| key.ec_key().ok()?.group().curve_name();
+    match key.id() {
+        Id::RSA => format!("RSA {}", key.bits()),
+        Id::RSA_PSS => format!("RSA-PSS {}", key.bits()),
+        Id::EC => match curve(key) {
+            Some(Nid::X9_62_PRIME256V1) => "ECDSA P-256".to_owned(),
+            Some(Nid::SECP384R1) => "ECDSA P-384".to_owned(),
+            Some(Nid::SECP521R1) => "ECDSA P-521".to_owned(),
+            _ => format!("ECDSA of {} bits", key.bits()),
+        },
+        Id::ED25519 => "Ed25519".to_owned(),
+        Id::ED448 => "Ed448".to_owned(),
+        other => format!("type {}", other.as_raw()),
+    }
+}
+
+fn days_left(certificate: &tls::Certificate) -> i32 {
+    let now = Asn1Time::days_from_now(0);
+    let left = now.and_then(|now| now.diff(certificate.leaf.not_after()));
+    // Fails for dates alone that no certificate has.
+    left.map_or(0, |left| left.days)
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::pkey::PKey;
+    use openssl::rsa::Rsa;
+
+    use super::*;
+
+    fn told(key: &PKeyRef<Private>) -> (String, Accelerable) {
+        (describe(key), judge(key).0)
+    }
+
+    #[test]
+    fn keys_are_judged_by_type_and_size() {
+        let rsa = |bits| {
+            let key = PKey::from_rsa(Rsa::generate(bits).expect("a key")).expect("a key");
+            told(&key)
+        };
+        assert_eq!(rsa(2048), ("RSA 2048".to_owned(), Accelerable::Yes));
+        assert_eq!(rsa(2560), ("RSA 2560".to_owned(), Accelerable::No));
+        let group = EcGroup::from_curve_name(Nid::SECP384R1).expect("P-384");
+        let key = EcKey::generate(&group).expect("a key");
+        let key = PKey::from_ec_key(key).expect("a key");
+        assert_eq!(told(&key), ("ECDSA P-384".to_owned(), Accelerable::Partly));
+        let key = PKey::generate_ed25519().expect("a key");
+        assert_eq!(told(&key), ("Ed25519".to_owned(), Accelerable::No));
+    }
+}
