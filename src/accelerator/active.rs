@@ -40,7 +40,7 @@ pub(super) enum Source {
     Lanes {
         library: &'static Library,
         /// Some once measured.
-        table: Option<Table>,
+        table: Option<Box<Table>>,
         queue: usize,
     },
 }
@@ -66,8 +66,9 @@ impl Source {
             Source::Lanes { library, table, .. } => {
                 lanes::self_test(library).map_err(|error| Flaw::NotMade(error.to_string()))?;
                 let measured = lanes::calibrate(library)?;
-                *table = Some(measured);
-                return Ok(Calibration::of(&measured, algorithms));
+                let calibration = Calibration::of(&measured, algorithms);
+                *table = Some(Box::new(measured));
+                return Ok(calibration);
             }
         };
         let backend = self.backend();
@@ -162,7 +163,7 @@ impl Worker {
                 library,
                 table: Some(table),
                 queue,
-            } => Some(Batch::new(library, *table, Limits { waiting: *queue })),
+            } => Some(Batch::new(library, **table, Limits { waiting: *queue })),
             _ => None,
         };
         Ok(Rc::new(Worker {

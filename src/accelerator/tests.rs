@@ -71,7 +71,9 @@ fn what_is_preferred_is_tried_in_its_order_and_always_has_reasons() {
 
 #[test]
 fn what_is_required_is_not_replaced_by_software() {
-    let unavailable = select(&params(&ALL, true), &none()).expect_err("none of them");
+    let unavailable = select(&params(&ALL, true), &none())
+        .err()
+        .expect("none of them");
     assert_eq!(unavailable.0.len(), ALL.len());
     let text = unavailable.to_string();
     assert!(

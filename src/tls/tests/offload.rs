@@ -102,8 +102,11 @@ fn completed_by_another_thread() {
         let (server, _client) = established(&acceptor, client()).await;
         assert_eq!(server.info().pauses, 3);
         let counts = acceptor.counters();
-        assert_eq!((counts.pauses, counts.queue_full, counts.no_job), (3, 0, 0));
-        assert!(counts.paused >= Duration::from_millis(12));
+        assert_eq!(
+            (counts.pauses(), counts.queue_full(), counts.no_job()),
+            (3, 0, 0)
+        );
+        assert!(counts.paused() >= Duration::from_millis(12));
         assert_eq!(graveyard.register().buried(), 0);
     });
 }
