@@ -104,6 +104,10 @@ impl Initialised {
     pub fn name(&self) -> String {
         self.0.name()
     }
+
+    pub(super) fn as_ptr(&self) -> *mut ENGINE {
+        self.0.0.as_ptr()
+    }
 }
 
 impl Drop for Initialised {
