@@ -1,0 +1,194 @@
+//! An ENGINE as a backend: this crate's own, loaded from its library, and Intel's where
+//! it runs.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use qat_sys::engine::{self, Engine, EngineBackend, EngineOptions};
+use qat_sys::offload::Backend;
+use qat_sys::offload::Outcome::{Declined, Done, Failed};
+
+use crate::job::{Job, MODES, work};
+use crate::{exchange, rsa, sign};
+
+/// The engine is the process' one: its tests take turns.
+struct Turn(Arc<EngineBackend>, MutexGuard<'static, ()>);
+
+fn library() -> Option<PathBuf> {
+    let program = std::env::current_exe().unwrap();
+    let named = |folder: &std::path::Path| folder.join("libsimulated.so");
+    let mut folders = program.ancestors().skip(1).take(2).map(named);
+    folders.find(|path| path.exists())
+}
+
+/// None, and said so, where there is no engine.
+fn turn(script: &str) -> Option<Turn> {
+    static TURN: Mutex<()> = Mutex::new(());
+    static ENGINE: OnceLock<Option<Arc<EngineBackend>>> = OnceLock::new();
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let backend = ENGINE.get_or_init(|| {
+        if !engine::PRESENT {
+            return None;
+        }
+        let path = library()?;
+        let engine = Engine::load("simulated", &path).unwrap();
+        let options = EngineOptions {
+            software_algorithms: Some("0x21".to_owned()),
+            ..EngineOptions::default()
+        };
+        Some(Arc::new(EngineBackend::start(engine, &options).unwrap()))
+    });
+    let Some(backend) = backend.clone() else {
+        eprintln!("SKIPPED: no engines, or no library of this crate");
+        return None;
+    };
+    let mut engine = Engine::by_id("simulated").unwrap();
+    engine.ctrl("SCRIPT", Some(script)).unwrap();
+    Some(Turn(backend, turn))
+}
+
+#[test]
+fn an_engine_does_both_and_pauses() {
+    let Some(Turn(backend, _turn)) = turn("*=later:5") else {
+        return;
+    };
+    let algorithms = backend.algorithms();
+    assert!(algorithms.rsa && algorithms.x25519 && backend.name().contains("imulated"));
+    for mode in MODES {
+        let (asked, key) = (backend.clone(), rsa());
+        let mut job = Job::start(mode, move || (sign(&*asked, &key), exchange(&*asked)));
+        assert!(!job.is_done(), "it has paused");
+        assert_eq!(backend.requests_in_flight(), Some(1));
+        while !job.is_done() {
+            job.step();
+        }
+        assert!(job.paused > 0);
+        assert_eq!(job.finish(), ((Done, true), (Done, Done, true)));
+        assert_eq!(backend.requests_in_flight(), Some(0));
+    }
+}
+
+#[test]
+fn an_engine_that_fails_leaves_no_errors_behind() {
+    let cases = [
+        ("*=error", (Failed, false), (Failed, Failed, false)),
+        ("*=reset", (Failed, false), (Failed, Failed, false)),
+        ("*=declined", (Failed, false), (Failed, Failed, false)),
+        ("*=wrong", (Done, false), (Done, Done, false)),
+        ("*=twice", (Done, true), (Done, Done, true)),
+        ("*=batch:2", (Done, true), (Done, Done, true)),
+        ("*=afterwards:1", (Done, true), (Done, Done, true)),
+        ("*=queue_full:2,now", (Done, true), (Done, Done, true)),
+        // Caught at the engine's own boundary.
+        ("*=panic", (Failed, false), (Failed, Failed, false)),
+    ];
+    for mode in MODES {
+        for (script, signed, exchanged) in cases {
+            let Some(Turn(asked, _turn)) = turn(script) else {
+                return;
+            };
+            let key = rsa();
+            let (got, errors) = work(mode, move || {
+                let got = (sign(&*asked, &key), exchange(&*asked));
+                (got, openssl::error::ErrorStack::get())
+            });
+            assert_eq!(got, (signed, exchanged), "{script}");
+            assert!(errors.errors().is_empty(), "{script}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn a_full_queue_is_counted() {
+    let Some(Turn(backend, _turn)) = turn("rsa=queue_full:2,now") else {
+        return;
+    };
+    let before = backend.retries().unwrap();
+    for mode in MODES {
+        let (asked, key) = (backend.clone(), rsa());
+        let mut job = Job::start(mode, move || sign(&*asked, &key));
+        while !job.is_done() {
+            job.step();
+        }
+        assert_eq!(job.finish(), (Done, true));
+    }
+    assert!(backend.retries().unwrap() >= before + 2);
+}
+
+#[test]
+fn outside_of_a_job_an_engine_is_not_asked() {
+    let Some(Turn(backend, _turn)) = turn("*=never") else {
+        return;
+    };
+    assert_eq!(sign(&*backend, &rsa()), (Declined, false));
+    let (generated, derived, _) = exchange(&*backend);
+    assert_eq!((generated, derived), (Declined, Declined));
+}
+
+#[test]
+fn keys_of_others_are_taken() {
+    let Some(Turn(backend, _turn)) = turn("") else {
+        return;
+    };
+    // Generated in software, derived by the engine.
+    let own = openssl::pkey::PKey::generate_x25519().unwrap();
+    let mut key = qat_sys::offload::X25519Key::default();
+    key.private.copy_from_slice(&own.raw_private_key().unwrap());
+    let peer = openssl::pkey::PKey::generate_x25519().unwrap();
+    let half = peer.raw_public_key().unwrap().try_into().unwrap();
+    let asked = backend.clone();
+    let (outcome, secret) = work(MODES[0], move || {
+        let mut secret = [0; 32];
+        (asked.x25519_derive(&key, &half, &mut secret), secret)
+    });
+    let mut deriver = openssl::derive::Deriver::new(&peer).unwrap();
+    deriver.set_peer(&own).unwrap();
+    assert_eq!(
+        (outcome, secret.to_vec()),
+        (Done, deriver.derive_to_vec().unwrap())
+    );
+    // What another backend attached is not touched.
+    let (asked, key) = (backend.clone(), rsa());
+    assert!(key.attached.set(Box::new(())).is_ok());
+    assert_eq!(work(MODES[0], move || sign(&*asked, &key)), (Failed, false));
+}
+
+#[test]
+fn qatengine_does_both_where_it_runs() {
+    if !engine::PRESENT {
+        eprintln!("SKIPPED: no engines");
+        return;
+    }
+    let options = EngineOptions {
+        software_algorithms: Some("0x21".to_owned()),
+        ..EngineOptions::default()
+    };
+    let started =
+        Engine::by_id("qatengine").and_then(|engine| EngineBackend::start(engine, &options));
+    let backend = match started {
+        Ok(backend) => Arc::new(backend),
+        Err(error) => {
+            eprintln!("SKIPPED: qatengine does not start: {error}");
+            return;
+        }
+    };
+    for mode in MODES {
+        let key = Arc::new(rsa());
+        let start = || {
+            let (asked, key) = (backend.clone(), key.clone());
+            Job::start(mode, move || (sign(&*asked, &key), exchange(&*asked)))
+        };
+        let mut jobs: Vec<_> = (0..20).map(|_| start()).collect();
+        while jobs.iter().any(|job| !job.is_done()) {
+            jobs.iter_mut()
+                .filter(|job| !job.is_done())
+                .for_each(|job| {
+                    job.step();
+                });
+        }
+        for job in jobs {
+            assert!(job.paused > 0, "it has not paused");
+            assert_eq!(job.finish(), ((Done, true), (Done, Done, true)));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Backends asked in real async jobs: the simulated one, and an ENGINE.
+
+mod engine;
+mod job;
+mod simulated;
+
+use std::sync::OnceLock;
+
+use openssl::bn::BigNum;
+use openssl::derive::Deriver;
+use openssl::pkey::{Id, PKey};
+use openssl::rsa::{Padding, Rsa};
+use qat_sys::offload::{Backend, Outcome, RsaKey, X25519Key};
+
+/// A key of 2048 bits.
+fn rsa() -> RsaKey {
+    let rsa = Rsa::generate(2048).unwrap();
+    let number = |number: Option<&openssl::bn::BigNumRef>| -> BigNum {
+        number.expect("generated").to_owned().unwrap()
+    };
+    RsaKey {
+        n: number(Some(rsa.n())),
+        e: number(Some(rsa.e())),
+        d: number(Some(rsa.d())),
+        p: number(rsa.p()),
+        q: number(rsa.q()),
+        dp: number(rsa.dmp1()),
+        dq: number(rsa.dmq1()),
+        qinv: number(rsa.iqmp()),
+        attached: OnceLock::new(),
+    }
+}
+
+/// The outcome of a raw operation, and whether the public key takes it back.
+fn sign(backend: &dyn Backend, key: &RsaKey) -> (Outcome, bool) {
+    let input = vec![0x5a; 256];
+    let mut output = vec![0; 256];
+    let outcome = backend.rsa_private(key, &input, &mut output);
+    let copy = |number: &BigNum| (**number).to_owned().unwrap();
+    let public = Rsa::from_public_components(copy(&key.n), copy(&key.e)).unwrap();
+    let mut back = vec![0; 256];
+    let taken = public.public_decrypt(&output, &mut back, Padding::NONE);
+    (outcome, taken.is_ok() && back == input)
+}
+
+/// Both outcomes of a key exchange, and whether the peer gets the same secret.
+fn exchange(backend: &dyn Backend) -> (Outcome, Outcome, bool) {
+    let mut key = X25519Key::default();
+    let generated = backend.x25519_generate(&mut key);
+    let peer = PKey::generate_x25519().unwrap();
+    let half = peer.raw_public_key().unwrap().try_into().unwrap();
+    let mut secret = [0; 32];
+    let derived = backend.x25519_derive(&key, &half, &mut secret);
+    let own = PKey::public_key_from_raw_bytes(&key.public, Id::X25519).unwrap();
+    let mut deriver = Deriver::new(&peer).unwrap();
+    let same = deriver.set_peer(&own).is_ok()
+        && deriver.derive_to_vec().is_ok_and(|theirs| theirs == secret);
+    (generated, derived, same)
+}
