@@ -8,13 +8,14 @@ use std::sync::OnceLock;
 
 use openssl::bn::BigNum;
 use openssl::derive::Deriver;
-use openssl::pkey::{Id, PKey};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::{Padding, Rsa};
 use qat_sys::offload::{Backend, Outcome, RsaKey, X25519Key};
 
-/// A key of 2048 bits.
+/// A key of 2048 bits, always the same: making one takes long. Nothing is attached to it.
 fn rsa() -> RsaKey {
-    let rsa = Rsa::generate(2048).unwrap();
+    static RSA: OnceLock<Rsa<Private>> = OnceLock::new();
+    let rsa = RSA.get_or_init(|| Rsa::generate(2048).unwrap());
     let number = |number: Option<&openssl::bn::BigNumRef>| -> BigNum {
         number.expect("generated").to_owned().unwrap()
     };
