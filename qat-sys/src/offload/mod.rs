@@ -15,5 +15,28 @@
 //! do is done in software before the operation returns.
 
 mod backend;
+mod context;
+mod counters;
+mod ffi;
+mod library;
+mod params;
+mod provider;
+mod rsa_key;
+mod rsa_sign;
+mod rsa_verify;
+mod software;
+mod x25519_exchange;
+mod x25519_key;
 
 pub use backend::{Attachment, Backend, Outcome, RsaKey, X25519Key};
+pub use counters::{Algorithm, Counters, Path};
+pub use library::Offload;
+
+/// What of a key is meant (`OSSL_KEYMGMT_SELECT_*` in core_dispatch.h).
+mod select {
+    use std::os::raw::c_int;
+
+    pub(super) const PRIVATE: c_int = 1;
+    pub(super) const PUBLIC: c_int = 2;
+    pub(super) const KEYPAIR: c_int = PRIVATE | PUBLIC;
+}

@@ -1,0 +1,76 @@
+//! What the provider's functions share.
+
+use std::any::Any;
+use std::os::raw::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::counters::{Algorithm, Counters};
+use super::software::Software;
+use super::{Backend, Outcome};
+use crate::job;
+
+/// One of these belongs to each library context with our provider.
+pub(super) struct Shared {
+    pub backend: Arc<dyn Backend>,
+    pub algorithms: Vec<Algorithm>,
+    pub counters: Arc<Counters>,
+    pub software: Software,
+}
+
+impl Shared {
+    /// The backend's answer; outside an async job it declines without being asked.
+    pub(super) fn ask(&self, operation: impl FnOnce(&dyn Backend) -> Outcome) -> Outcome {
+        if !job::in_job() {
+            return Outcome::Declined;
+        }
+        let asked = catch_unwind(AssertUnwindSafe(|| operation(&*self.backend)));
+        asked.unwrap_or_else(|panic| {
+            forget(panic);
+            Outcome::Failed
+        })
+    }
+}
+
+/// A panic's payload may panic itself when dropped.
+fn forget(panic: Box<dyn Any + Send>) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+    if let Err(again) = dropped {
+        std::mem::forget(again);
+    }
+}
+
+/// Runs what a C caller called: no panic goes through.
+pub(super) fn guarded<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        forget(panic);
+        otherwise
+    })
+}
+
+/// A reference of its own to what the provider was started with.
+///
+/// # Safety
+/// `provider` is the pointer that the provider's start gave to OpenSSL.
+pub(super) unsafe fn shared(provider: *mut c_void) -> Arc<Shared> {
+    let raw = provider.cast_const().cast::<Shared>();
+    // SAFETY: it came from Arc::into_raw and holds its reference until the teardown.
+    unsafe {
+        Arc::increment_strong_count(raw);
+        Arc::from_raw(raw)
+    }
+}
+
+/// Hands `value` to OpenSSL, until [`free`].
+pub(super) fn hand_out<T>(value: T) -> *mut c_void {
+    Box::into_raw(Box::new(value)).cast()
+}
+
+/// # Safety
+/// `raw` is null or came from [`hand_out`] with the same type, and is not used again.
+pub(super) unsafe fn free<T>(raw: *mut c_void) {
+    if !raw.is_null() {
+        // SAFETY: as the caller says.
+        guarded((), || drop(unsafe { Box::from_raw(raw.cast::<T>()) }));
+    }
+}

@@ -1,0 +1,131 @@
+//! Handshakes and operations through the provider, with backends that pause for real.
+
+mod offload_support;
+
+use std::sync::Arc;
+
+use offload_support::*;
+use openssl::ssl::SslVersion;
+use qat_sys::offload::{Algorithm, Offload, Path};
+
+const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
+
+fn offload(behaviour: Behaviour) -> Offload {
+    Offload::new(Arc::new(Threaded { behaviour }), &Algorithm::ALL).unwrap()
+}
+
+fn counted(offload: &Offload, algorithm: Algorithm) -> [u64; 3] {
+    Path::ALL.map(|path| offload.counters().get(algorithm, path))
+}
+
+#[test]
+fn handshakes_are_accelerated() {
+    for kind in [
+        Kind::Rsa(2048),
+        Kind::Rsa(3072),
+        Kind::Rsa(4096),
+        Kind::Ecdsa,
+    ] {
+        let offload = offload(Behaviour::Right);
+        let context = server(&offload, kind);
+        for version in VERSIONS {
+            handshake(&context, version, None).unwrap();
+        }
+        let rsa = if matches!(kind, Kind::Ecdsa) { 0 } else { 2 };
+        assert_eq!(counted(&offload, Algorithm::Rsa), [rsa, 0, 0], "{kind:?}");
+        assert_eq!(counted(&offload, Algorithm::X25519), [4, 0, 0], "{kind:?}");
+    }
+}
+
+#[test]
+fn every_signature_scheme_of_tls_works() {
+    let offload = offload(Behaviour::Right);
+    let context = server(&offload, Kind::Rsa(2048));
+    let pss = ["RSA-PSS+SHA256", "RSA-PSS+SHA384", "RSA-PSS+SHA512"];
+    let pkcs1 = [
+        "RSA+SHA1",
+        "RSA+SHA224",
+        "RSA+SHA256",
+        "RSA+SHA384",
+        "RSA+SHA512",
+    ];
+    for version in VERSIONS {
+        for scheme in pss {
+            handshake(&context, version, Some(scheme)).unwrap();
+        }
+    }
+    for scheme in pkcs1 {
+        handshake(&context, SslVersion::TLS1_2, Some(scheme)).unwrap();
+    }
+    assert_eq!(counted(&offload, Algorithm::Rsa), [11, 0, 0]);
+}
+
+#[test]
+fn no_handshake_fails_with_a_bad_backend() {
+    for (behaviour, rsa, x25519) in [
+        (Behaviour::Failing, [0, 0, 2], [0, 0, 4]),
+        (Behaviour::Panicking, [0, 0, 2], [0, 0, 4]),
+        (Behaviour::Declining, [0, 2, 0], [0, 4, 0]),
+        // Of X25519 it only lies where that can be seen: with zeros.
+        (Behaviour::Lying, [0, 0, 2], [2, 0, 2]),
+    ] {
+        let offload = offload(behaviour);
+        let context = server(&offload, Kind::Rsa(2048));
+        for version in VERSIONS {
+            handshake(&context, version, None).unwrap();
+        }
+        assert_eq!(counted(&offload, Algorithm::Rsa), rsa, "{behaviour:?}");
+        assert_eq!(
+            counted(&offload, Algorithm::X25519),
+            x25519,
+            "{behaviour:?}"
+        );
+    }
+}
+
+#[test]
+fn outside_a_job_it_is_software() {
+    let offload = offload(Behaviour::Right);
+    let context = server(&offload, Kind::Rsa(2048));
+    for version in VERSIONS {
+        handshake_with(&context, version, None, None).unwrap();
+    }
+    assert_eq!(counted(&offload, Algorithm::Rsa), [0, 2, 0]);
+    assert_eq!(counted(&offload, Algorithm::X25519), [0, 4, 0]);
+}
+
+#[test]
+fn what_is_not_asked_for_stays_openssls() {
+    for (algorithm, rsa, x25519) in [(Algorithm::Rsa, 2, 0), (Algorithm::X25519, 0, 4)] {
+        let backend = Threaded {
+            behaviour: Behaviour::Right,
+        };
+        let offload = Offload::new(Arc::new(backend), &[algorithm]).unwrap();
+        let context = server(&offload, Kind::Rsa(2048));
+        for version in VERSIONS {
+            handshake(&context, version, None).unwrap();
+        }
+        assert_eq!(counted(&offload, Algorithm::Rsa), [rsa, 0, 0]);
+        assert_eq!(counted(&offload, Algorithm::X25519), [x25519, 0, 0]);
+    }
+}
+
+#[test]
+fn contexts_outlive_the_offload() {
+    let offload = offload(Behaviour::Right);
+    let context = server(&offload, Kind::Rsa(2048));
+    let counters = offload.counters().clone();
+    drop(offload);
+    handshake(&context, SslVersion::TLS1_3, None).unwrap();
+    drop(context);
+    assert_eq!(counters.get(Algorithm::Rsa, Path::Accelerated), 1);
+}
+
+#[test]
+fn clients_can_have_rsa_certificates() {
+    let offload = offload(Behaviour::Right);
+    let context = server_asking_for_certificates(&offload);
+    for version in VERSIONS {
+        handshake(&context, version, None).unwrap();
+    }
+}
