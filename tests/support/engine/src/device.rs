@@ -82,9 +82,10 @@ impl Device {
         self.0.changed.notify_all();
     }
 
-    /// From now on answers come out of [`Device::poll`] alone.
-    pub fn poll_externally(&self) {
-        self.state().external = true;
+    /// Whether answers come out of [`Device::poll`] alone.
+    pub fn poll_externally(&self, externally: bool) {
+        self.state().external = externally;
+        self.0.changed.notify_all();
     }
 
     /// Answers what is due.

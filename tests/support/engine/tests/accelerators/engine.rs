@@ -1,10 +1,10 @@
 //! An ENGINE as a backend: this crate's own, loaded from its library, and Intel's where
 //! it runs.
 
-use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use qat_sys::engine::{self, Engine, EngineBackend, EngineOptions};
+use qat_sys::engine::{self, Engine, EngineBackend, EngineError, EngineOptions, Polling};
 use qat_sys::offload::Backend;
 use qat_sys::offload::Outcome::{Declined, Done, Failed};
 
@@ -14,23 +14,13 @@ use crate::{exchange, rsa, sign};
 /// The engine is the process' one: its tests take turns.
 pub(crate) struct Turn(pub(crate) Arc<EngineBackend>, MutexGuard<'static, ()>);
 
-fn library() -> Option<PathBuf> {
-    let program = std::env::current_exe().unwrap();
-    let named = |folder: &std::path::Path| folder.join("libsimulated.so");
-    let mut folders = program.ancestors().skip(1).take(2).map(named);
-    folders.find(|path| path.exists())
-}
-
 /// None, and said so, where there is no engine.
 pub(crate) fn turn(script: &str) -> Option<Turn> {
     static TURN: Mutex<()> = Mutex::new(());
     static ENGINE: OnceLock<Option<Arc<EngineBackend>>> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let backend = ENGINE.get_or_init(|| {
-        if !engine::PRESENT {
-            return None;
-        }
-        let path = library()?;
+        let path = simulated::library()?;
         let engine = Engine::load("simulated", &path).unwrap();
         let options = EngineOptions {
             software_algorithms: Some("0x21".to_owned()),
@@ -113,6 +103,70 @@ fn a_full_queue_is_counted() {
         assert_eq!(job.finish(), (Done, true));
     }
     assert!(backend.retries().unwrap() >= before + 2);
+}
+
+#[test]
+fn polled_from_outside_it_answers_whoever_polls() {
+    let Some(_turn) = turn("") else {
+        return;
+    };
+    let options = EngineOptions {
+        polling: Polling::Heuristic,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::by_id("simulated").unwrap();
+    let backend = Arc::new(EngineBackend::start(engine, &options).unwrap());
+    for mode in MODES {
+        let (asked, key) = (backend.clone(), rsa());
+        let mut job = Job::start(mode, move || sign(&*asked, &key));
+        for _ in 0..20 {
+            job.step();
+        }
+        assert!(!job.is_done(), "nobody has polled");
+        while !job.is_done() {
+            backend.poll().unwrap();
+            job.step();
+        }
+        assert_eq!(job.finish(), (Done, true));
+    }
+}
+
+#[test]
+fn what_an_engine_does_not_know_it_refuses() {
+    let Some(_turn) = turn("") else {
+        return;
+    };
+    let options = EngineOptions {
+        section: Some("SHIM".to_owned()),
+        ..EngineOptions::default()
+    };
+    let refused = EngineBackend::start(Engine::by_id("simulated").unwrap(), &options).err();
+    let refused = refused.expect("it has no such command");
+    assert!(matches!(refused, EngineError::OpenSsl(_)), "{refused}");
+}
+
+#[test]
+fn another_process_finds_it_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    if !simulated::install(folder.path()).unwrap() {
+        eprintln!("SKIPPED: no engines, or no library of this crate");
+        return;
+    }
+    let tool = Command::new("openssl")
+        .args(["engine", "-t", "-c", "simulated"])
+        .env("OPENSSL_ENGINES", folder.path())
+        .env(simulated::SCRIPT, "rsa=later:5")
+        .output();
+    let Ok(output) = tool else {
+        eprintln!("SKIPPED: no openssl program");
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        told.contains("X25519") && told.contains("[ available ]"),
+        "{told}"
+    );
 }
 
 #[test]
