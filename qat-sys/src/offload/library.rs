@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use foreign_types::ForeignType;
 use openssl::error::ErrorStack;
-use openssl::lib_ctx::LibCtx;
+use openssl::lib_ctx::{LibCtx, LibCtxRef};
 use openssl::pkey::{PKey, Private};
 use openssl::provider::Provider;
 use openssl::ssl::SslContextBuilder;
@@ -140,6 +140,11 @@ impl Offload {
             }
             Ok(X509::from_ptr(read))
         }
+    }
+
+    /// Where to fetch from, with the property query `?provider=offload`.
+    pub fn library(&self) -> &LibCtxRef {
+        &self.library.context
     }
 
     /// To be read from any thread, also when the rest is gone.

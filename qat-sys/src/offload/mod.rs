@@ -22,11 +22,13 @@ mod library;
 mod params;
 mod provider;
 mod rsa_key;
+mod rsa_operation;
 mod rsa_sign;
 mod rsa_verify;
 mod software;
 mod x25519_exchange;
 mod x25519_key;
+mod x25519_pair;
 
 pub use backend::{Attachment, Backend, Outcome, RsaKey, X25519Key};
 pub use counters::{Algorithm, Counters, Path};

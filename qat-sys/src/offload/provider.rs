@@ -91,9 +91,9 @@ pub(super) unsafe extern "C" fn start(
 }
 
 unsafe extern "C" fn teardown(provider: *mut c_void) {
-    // SAFETY: the last call with the reference that `start` gave.
     guarded((), || {
-        drop(unsafe { Arc::from_raw(provider.cast::<Shared>()) })
+        // SAFETY: the last call with the reference that `start` gave.
+        drop(unsafe { Arc::from_raw(provider.cast::<Shared>()) });
     });
 }
 

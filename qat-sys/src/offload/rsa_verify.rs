@@ -9,7 +9,8 @@ use openssl::md_ctx::MdCtx;
 use super::context::guarded;
 use super::ffi::{self, Param};
 use super::rsa_key;
-use super::rsa_sign::{bytes, operation};
+use super::rsa_operation::operation;
+use super::rsa_sign::bytes;
 use super::software::KeyContext;
 
 /// OpenSSL's context behind ours.

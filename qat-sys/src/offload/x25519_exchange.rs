@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::context::{self, Shared, guarded, hand_out};
 use super::ffi::{Dispatch, Param};
-use super::x25519_key::{self, Pair};
+use super::x25519_key;
+use super::x25519_pair::Pair;
 
 #[derive(Clone)]
 struct Exchange {

@@ -1,115 +1,22 @@
-//! X25519 keys (RFC 7748): the backend's, or OpenSSL's own. `provider-keymgmt(7)`.
-//!
-//! A wrong public key that a backend gives cannot be told from a right one without doing
-//! its work again: the handshake fails, with the peer's complaint.
+//! The key manager of X25519. `provider-keymgmt(7)`.
 
 use std::os::raw::{c_int, c_void};
 use std::ptr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
 use zeroize::Zeroizing;
 
 use super::context::{self, Shared, guarded, hand_out};
-use super::counters::{Algorithm, Path};
 use super::ffi::{Dispatch, Export, Param};
 use super::params::{self, INTEGER, OCTETS, UTF8};
-use super::{Outcome, X25519Key, select};
+use super::x25519_pair::Pair;
+use super::{X25519Key, select};
 
 /// What OpenSSL holds: empty when it stands for parameters alone.
 struct Slot {
     pair: Mutex<Option<Arc<Pair>>>,
     // After the key, which is of its library context.
     shared: Arc<Shared>,
-}
-
-/// A key, which does not change.
-pub(super) struct Pair {
-    pub key: X25519Key,
-    /// False if there is a public half alone.
-    private: bool,
-    /// OpenSSL's form of it, if it has been needed.
-    software: OnceLock<PKey<Private>>,
-}
-
-impl Pair {
-    fn generate(shared: &Shared) -> Result<Pair, ErrorStack> {
-        let mut key = X25519Key::default();
-        let outcome = shared.ask(|backend| backend.x25519_generate(&mut key));
-        let (path, pair) = match outcome {
-            Outcome::Done => (Path::Accelerated, Pair::new(key)),
-            Outcome::Declined => (Path::Software, Pair::in_software(shared)?),
-            Outcome::Failed => (Path::Redone, Pair::in_software(shared)?),
-        };
-        shared.counters.count(Algorithm::X25519, path);
-        Ok(pair)
-    }
-
-    fn new(key: X25519Key) -> Pair {
-        Pair {
-            key,
-            private: true,
-            software: OnceLock::new(),
-        }
-    }
-
-    fn in_software(shared: &Shared) -> Result<Pair, ErrorStack> {
-        let (key, pkey) = shared.software.x25519_generate()?;
-        Ok(Pair {
-            key,
-            private: true,
-            software: OnceLock::from(pkey),
-        })
-    }
-
-    fn public(public: [u8; 32]) -> Pair {
-        let key = X25519Key {
-            public,
-            ..X25519Key::default()
-        };
-        Pair {
-            key,
-            private: false,
-            software: OnceLock::new(),
-        }
-    }
-
-    pub(super) fn has_private(&self) -> bool {
-        self.private
-    }
-
-    /// The shared secret; an error if it is all zeros, as RFC 7748 allows and TLS demands
-    /// (RFC 8446, 7.4.2). Another wrong secret of a backend cannot be recognised.
-    pub(super) fn derive(
-        &self,
-        shared: &Shared,
-        peer: &[u8; 32],
-    ) -> Result<Zeroizing<[u8; 32]>, ErrorStack> {
-        let mut secret = Zeroizing::new([0; 32]);
-        let outcome = shared.ask(|backend| backend.x25519_derive(&self.key, peer, &mut secret));
-        let path = match outcome {
-            Outcome::Done if *secret != [0; 32] => Path::Accelerated,
-            Outcome::Declined => Path::Software,
-            // Zeros mean a bad peer, if software says so too.
-            Outcome::Done | Outcome::Failed => Path::Redone,
-        };
-        if path != Path::Accelerated {
-            shared
-                .software
-                .x25519_derive(self.software(shared)?, peer, &mut secret)?;
-        }
-        shared.counters.count(Algorithm::X25519, path);
-        Ok(secret)
-    }
-
-    fn software(&self, shared: &Shared) -> Result<&PKey<Private>, ErrorStack> {
-        if let Some(key) = self.software.get() {
-            return Ok(key);
-        }
-        let made = shared.software.x25519_key(&self.key)?;
-        Ok(self.software.get_or_init(|| made))
-    }
 }
 
 /// # Safety
@@ -331,7 +238,7 @@ unsafe extern "C" fn export(
             return 0;
         };
         let public = Param::octets(c"pub", &pair.key.public);
-        let with_private = selection & select::PRIVATE != 0 && pair.private;
+        let with_private = selection & select::PRIVATE != 0 && pair.has_private();
         let params = match with_private {
             true => [
                 public,
@@ -358,7 +265,7 @@ unsafe extern "C" fn get_params(raw: *mut c_void, params: *mut Param) -> c_int {
             for key in [c"encoded-pub-key", c"pub"] {
                 well &= find(key).is_none_or(|param| param.set_octets(&pair.key.public));
             }
-            if pair.private {
+            if pair.has_private() {
                 well &= find(c"priv").is_none_or(|param| param.set_octets(&pair.key.private[..]));
             }
         }
@@ -399,7 +306,7 @@ unsafe extern "C" fn has(raw: *const c_void, selection: c_int) -> c_int {
     // SAFETY: OpenSSL passes a key of this key manager.
     let pair = unsafe { pair(raw) };
     let public = selection & select::PUBLIC == 0 || pair.is_some();
-    let private = selection & select::PRIVATE == 0 || pair.is_some_and(|pair| pair.private);
+    let private = selection & select::PRIVATE == 0 || pair.is_some_and(|pair| pair.has_private());
     c_int::from(public && private)
 }
 

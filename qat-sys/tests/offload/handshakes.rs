@@ -1,18 +1,12 @@
-//! Handshakes and operations through the provider, with backends that pause for real.
-
-mod offload_support;
+//! Handshakes with OpenSSL's own client.
 
 use std::sync::Arc;
 
-use offload_support::*;
+use crate::support::*;
 use openssl::ssl::SslVersion;
 use qat_sys::offload::{Algorithm, Offload, Path};
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
-
-fn offload(behaviour: Behaviour) -> Offload {
-    Offload::new(Arc::new(Threaded { behaviour }), &Algorithm::ALL).unwrap()
-}
 
 fn counted(offload: &Offload, algorithm: Algorithm) -> [u64; 3] {
     Path::ALL.map(|path| offload.counters().get(algorithm, path))
