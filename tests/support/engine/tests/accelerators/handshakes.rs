@@ -144,8 +144,11 @@ fn an_engine_serves_workers_that_share_a_key() {
 fn workers(backend: Arc<dyn Backend>) {
     let (offload, server) = offload(backend);
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| together(&server, 32));
+        let threads = [(); 2].map(|()| scope.spawn(|| together(&server, 32)));
+        // The scope waits for the closures alone; OpenSSL cleans up after them, and must
+        // have done so before its context is freed.
+        for thread in threads {
+            thread.join().unwrap();
         }
     });
     assert_eq!(counted(&offload, Algorithm::Rsa, Path::Accelerated), 64);
