@@ -269,7 +269,9 @@ fn function_name(line: &str) -> Option<String> {
 fn unsafe_code_is_at_the_c_boundary_alone() {
     let mut found = Vec::new();
     for (file, text) in all_sources() {
-        if file.starts_with("qat-sys") {
+        // The tests' ENGINE is C's by its nature, too.
+        let boundaries = ["qat-sys", "tests/support/engine/src/engine"];
+        if boundaries.iter().any(|folder| file.starts_with(folder)) {
             continue;
         }
         for (number, line) in code(&text).iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The C boundary of qat-gateway: what the gateway uses of OpenSSL beyond the
-//! `openssl` crate, behind safe wrappers, and the only unsafe code of the project.
+//! `openssl` crate, behind safe wrappers, and the only unsafe code of the project but for
+//! an ENGINE that its tests simulate.
 //!
 //! | module | wraps |
 //! |---|---|

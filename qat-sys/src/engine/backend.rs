@@ -13,15 +13,18 @@
 
 use std::ffi::CStr;
 use std::mem::ManuallyDrop;
-use std::os::raw::{c_int, c_long, c_void};
+use std::os::raw::{c_int, c_long, c_uchar, c_void};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use foreign_types::ForeignType;
 use openssl::error::ErrorStack;
-use openssl::pkey::{Id, PKey, Private};
+use openssl::pkey::{Id, PKey, Private, Public};
 use openssl::pkey_ctx::PkeyCtx;
-use openssl_sys::{ENGINE, EVP_PKEY_CTX_new, EVP_PKEY_CTX_new_id, EVP_PKEY_get_raw_private_key};
+use openssl_sys::{
+    ENGINE, EVP_PKEY_CTX_new, EVP_PKEY_CTX_new_id, EVP_PKEY_get_raw_private_key,
+    EVP_PKEY_new_raw_private_key, EVP_PKEY_new_raw_public_key,
+};
 
 use super::keys::EngineRsa;
 use super::{Algorithms, Engine, EngineError, EngineOptions, Initialised, Polling, ffi};
@@ -178,6 +181,21 @@ impl EngineBackend {
         Ok(())
     }
 
+    /// A key from its raw half. Naming the engine makes it one of the old kind, that engines
+    /// can read: those of OpenSSL 3 belong to providers.
+    fn key<T>(&self, new: NewRaw, half: &[u8; 32]) -> Result<PKey<T>, ErrorStack> {
+        // SAFETY: one of OpenSSL's two constructors, a valid engine, of which the key takes
+        // its own reference, and as many bytes as are told. The new key is owned from here
+        // on, and has the half that its type says.
+        unsafe {
+            let made = new(Id::X25519.as_raw(), self.ptr(), half.as_ptr(), half.len());
+            if made.is_null() {
+                return Err(ErrorStack::get());
+            }
+            Ok(PKey::from_ptr(made))
+        }
+    }
+
     fn derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Derived {
         let kept = key.attached.as_ref();
         let kept: Option<&PKey<Private>> = kept.and_then(|kept| kept.as_ref().downcast_ref());
@@ -186,11 +204,11 @@ impl EngineBackend {
             Some(own) => own,
             // Generated elsewhere, for instance in software.
             None => {
-                made = PKey::private_key_from_raw_bytes(&*key.private, Id::X25519)?;
+                made = self.key::<Private>(EVP_PKEY_new_raw_private_key, &key.private)?;
                 &made
             }
         };
-        let peer = PKey::public_key_from_raw_bytes(peer, Id::X25519)?;
+        let peer = self.key::<Public>(EVP_PKEY_new_raw_public_key, peer)?;
         // SAFETY: a valid key and engine, of which the context takes its own references;
         // the new context is owned from here on.
         let mut context = unsafe { owned(EVP_PKEY_CTX_new(own.as_ptr(), self.ptr()))? };
@@ -200,6 +218,9 @@ impl EngineBackend {
     }
 }
 
+/// `EVP_PKEY_new_raw_private_key` or its sister.
+type NewRaw =
+    unsafe extern "C" fn(c_int, *mut ENGINE, *const c_uchar, usize) -> *mut openssl_sys::EVP_PKEY;
 type Derived = Result<bool, ErrorStack>;
 
 impl Backend for EngineBackend {

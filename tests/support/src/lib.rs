@@ -1,5 +1,5 @@
 //! What the integration tests and benches share: the gateway as a process, real
-//! peers on both sides of it, certificates.
+//! peers on both sides of it, certificates, a simulated accelerator.
 //!
 //! Helpers panic: in a test that is the error report. Waits are bounded by
 //! [`PATIENCE`], which only failing tests use up.
@@ -15,6 +15,7 @@ pub mod tool;
 use std::time::{Duration, Instant};
 
 pub use gateway::{Exited, Gateway, Setup};
+pub use simulated;
 
 /// How long anything that should happen may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -82,9 +82,10 @@ impl Device {
         self.0.changed.notify_all();
     }
 
-    /// From now on answers come out of [`Device::poll`] alone.
-    pub fn poll_externally(&self) {
-        self.state().external = true;
+    /// Whether answers come out of [`Device::poll`] alone.
+    pub fn poll_externally(&self, externally: bool) {
+        self.state().external = externally;
+        self.0.changed.notify_all();
     }
 
     /// Answers what is due.
@@ -121,21 +122,25 @@ impl Device {
         let meeting = Meeting::default();
         let request = Request::new(answer, compute, meeting.clone());
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        if answer == Answer::Now {
+        self.wait(&meeting, request).ok_or(Outcome::Failed)
+    }
+
+    fn submit(&self, request: Request) {
+        if request.answer == Answer::Now {
             self.answer(Item::Request(request));
         } else {
-            self.state().submit(answer, request);
+            self.state().submit(request);
             self.0.changed.notify_all();
         }
-        self.wait(&meeting).ok_or(Outcome::Failed)
     }
 
     fn next(&self, operation: Operation) -> Answer {
         self.state().script.next(operation)
     }
 
-    /// Pauses until there is an answer, however often the job is resumed before.
-    fn wait(&self, meeting: &Meeting) -> Option<Vec<u8>> {
+    /// Submits, and pauses until there is an answer, however often the job is resumed before.
+    fn wait(&self, meeting: &Meeting, request: Request) -> Option<Vec<u8>> {
+        let mut request = Some(request);
         loop {
             let paused = job::pause(|completer| {
                 let mut slot = lock(meeting);
@@ -143,12 +148,19 @@ impl Device {
                     completer.complete();
                 }
                 slot.completer = Some(completer);
+                drop(slot);
+                // Only now, when the device has somebody to tell.
+                if let Some(request) = request.take() {
+                    self.submit(request);
+                }
             });
             if let Some(answer) = lock(meeting).answer.take() {
                 return answer;
             }
-            // No job: it would never come.
-            paused?;
+            if paused.is_none() {
+                self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+                return None;
+            }
             self.state().counts.spurious += 1;
         }
     }
@@ -186,7 +198,6 @@ impl Device {
             slot.answer = Some(result);
             slot.completer.clone()
         };
-        // None: not paused yet, which completes it as soon as it does.
         let Some(completer) = completer else { return };
         self.complete(&completer);
         match request.answer {

@@ -14,11 +14,13 @@ mod backend;
 mod device;
 #[cfg(engines)]
 mod engine;
+mod library;
 mod script;
 mod service;
 
 pub use backend::Simulated;
 pub use device::{Counts, Device};
+pub use library::{install, library};
 pub use script::{Answer, Operation, Script};
 
 /// Where the ENGINE finds its script when it is loaded.

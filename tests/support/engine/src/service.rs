@@ -73,8 +73,8 @@ impl State {
         }
     }
 
-    pub(crate) fn submit(&mut self, answer: Answer, request: Request) {
-        match answer {
+    pub(crate) fn submit(&mut self, request: Request) {
+        match request.answer {
             Answer::Never => self.stuck.push(request),
             Answer::Batch(_) => self.batch.push(request),
             Answer::Reset => {

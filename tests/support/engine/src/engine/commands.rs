@@ -91,10 +91,12 @@ unsafe fn obey(command: u32, number: c_long, pointer: *mut c_void) -> Option<()>
             // SAFETY: a string, promised by the caller.
             let script = unsafe { CStr::from_ptr(pointer.cast::<c_char>()) };
             device().set_script(script.to_str().ok()?.parse::<Script>().ok()?);
+            // As it was when it was loaded.
+            device().poll_externally(false);
         }
         SW_ALGO_BITMAP if !pointer.is_null() => {}
         RELEASE => device().release(),
-        ENABLE_EXTERNAL_POLLING => device().poll_externally(),
+        ENABLE_EXTERNAL_POLLING => device().poll_externally(true),
         ENABLE_HEURISTIC_POLLING => {}
         POLL if !pointer.is_null() => {
             device().poll();

@@ -1,10 +1,10 @@
 //! An ENGINE as a backend: this crate's own, loaded from its library, and Intel's where
 //! it runs.
 
-use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use qat_sys::engine::{self, Engine, EngineBackend, EngineOptions};
+use qat_sys::engine::{self, Engine, EngineBackend, EngineError, EngineOptions, Polling};
 use qat_sys::offload::Backend;
 use qat_sys::offload::Outcome::{Declined, Done, Failed};
 
@@ -12,25 +12,15 @@ use crate::job::{Job, MODES, work};
 use crate::{exchange, rsa, sign};
 
 /// The engine is the process' one: its tests take turns.
-struct Turn(Arc<EngineBackend>, MutexGuard<'static, ()>);
-
-fn library() -> Option<PathBuf> {
-    let program = std::env::current_exe().unwrap();
-    let named = |folder: &std::path::Path| folder.join("libsimulated.so");
-    let mut folders = program.ancestors().skip(1).take(2).map(named);
-    folders.find(|path| path.exists())
-}
+pub(crate) struct Turn(pub(crate) Arc<EngineBackend>, MutexGuard<'static, ()>);
 
 /// None, and said so, where there is no engine.
-fn turn(script: &str) -> Option<Turn> {
+pub(crate) fn turn(script: &str) -> Option<Turn> {
     static TURN: Mutex<()> = Mutex::new(());
     static ENGINE: OnceLock<Option<Arc<EngineBackend>>> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let backend = ENGINE.get_or_init(|| {
-        if !engine::PRESENT {
-            return None;
-        }
-        let path = library()?;
+        let path = simulated::library()?;
         let engine = Engine::load("simulated", &path).unwrap();
         let options = EngineOptions {
             software_algorithms: Some("0x21".to_owned()),
@@ -49,7 +39,7 @@ fn turn(script: &str) -> Option<Turn> {
 
 #[test]
 fn an_engine_does_both_and_pauses() {
-    let Some(Turn(backend, _turn)) = turn("*=later:5") else {
+    let Some(Turn(backend, _guard)) = turn("rsa=never") else {
         return;
     };
     let algorithms = backend.algorithms();
@@ -59,6 +49,9 @@ fn an_engine_does_both_and_pauses() {
         let mut job = Job::start(mode, move || (sign(&*asked, &key), exchange(&*asked)));
         assert!(!job.is_done(), "it has paused");
         assert_eq!(backend.requests_in_flight(), Some(1));
+        job.step();
+        let mut engine = Engine::by_id("simulated").unwrap();
+        engine.ctrl("RELEASE", None).unwrap();
         while !job.is_done() {
             job.step();
         }
@@ -84,7 +77,7 @@ fn an_engine_that_fails_leaves_no_errors_behind() {
     ];
     for mode in MODES {
         for (script, signed, exchanged) in cases {
-            let Some(Turn(asked, _turn)) = turn(script) else {
+            let Some(Turn(asked, _guard)) = turn(script) else {
                 return;
             };
             let key = rsa();
@@ -100,7 +93,7 @@ fn an_engine_that_fails_leaves_no_errors_behind() {
 
 #[test]
 fn a_full_queue_is_counted() {
-    let Some(Turn(backend, _turn)) = turn("rsa=queue_full:2,now") else {
+    let Some(Turn(backend, _guard)) = turn("rsa=queue_full:2,now") else {
         return;
     };
     let before = backend.retries().unwrap();
@@ -116,8 +109,72 @@ fn a_full_queue_is_counted() {
 }
 
 #[test]
+fn polled_from_outside_it_answers_whoever_polls() {
+    let Some(_turn) = turn("") else {
+        return;
+    };
+    let options = EngineOptions {
+        polling: Polling::Heuristic,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::by_id("simulated").unwrap();
+    let backend = Arc::new(EngineBackend::start(engine, &options).unwrap());
+    for mode in MODES {
+        let (asked, key) = (backend.clone(), rsa());
+        let mut job = Job::start(mode, move || sign(&*asked, &key));
+        for _ in 0..20 {
+            job.step();
+        }
+        assert!(!job.is_done(), "nobody has polled");
+        while !job.is_done() {
+            backend.poll().unwrap();
+            job.step();
+        }
+        assert_eq!(job.finish(), (Done, true));
+    }
+}
+
+#[test]
+fn what_an_engine_does_not_know_it_refuses() {
+    let Some(_turn) = turn("") else {
+        return;
+    };
+    let options = EngineOptions {
+        section: Some("SHIM".to_owned()),
+        ..EngineOptions::default()
+    };
+    let refused = EngineBackend::start(Engine::by_id("simulated").unwrap(), &options).err();
+    let refused = refused.expect("it has no such command");
+    assert!(matches!(refused, EngineError::OpenSsl(_)), "{refused}");
+}
+
+#[test]
+fn another_process_finds_it_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    if !simulated::install(folder.path()).unwrap() {
+        eprintln!("SKIPPED: no engines, or no library of this crate");
+        return;
+    }
+    let tool = Command::new("openssl")
+        .args(["engine", "-t", "-c", "simulated"])
+        .env("OPENSSL_ENGINES", folder.path())
+        .env(simulated::SCRIPT, "rsa=later:5")
+        .output();
+    let Ok(output) = tool else {
+        eprintln!("SKIPPED: no openssl program");
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        told.contains("X25519") && told.contains("[ available ]"),
+        "{told}"
+    );
+}
+
+#[test]
 fn outside_of_a_job_an_engine_is_not_asked() {
-    let Some(Turn(backend, _turn)) = turn("*=never") else {
+    let Some(Turn(backend, _guard)) = turn("*=never") else {
         return;
     };
     assert_eq!(sign(&*backend, &rsa()), (Declined, false));
@@ -127,7 +184,7 @@ fn outside_of_a_job_an_engine_is_not_asked() {
 
 #[test]
 fn keys_of_others_are_taken() {
-    let Some(Turn(backend, _turn)) = turn("") else {
+    let Some(Turn(backend, _guard)) = turn("") else {
         return;
     };
     // Generated in software, derived by the engine.
@@ -153,25 +210,44 @@ fn keys_of_others_are_taken() {
     assert_eq!(work(MODES[0], move || sign(&*asked, &key)), (Failed, false));
 }
 
+/// Intel's, by its id; None, and said so, where it does not offload.
+pub(crate) fn qatengine() -> Option<Arc<EngineBackend>> {
+    static ENGINE: OnceLock<Option<Arc<EngineBackend>>> = OnceLock::new();
+    let start = || {
+        if !engine::PRESENT {
+            eprintln!("SKIPPED: no engines");
+            return None;
+        }
+        let options = EngineOptions {
+            software_algorithms: Some("0x21".to_owned()),
+            ..EngineOptions::default()
+        };
+        let engine = Engine::by_id("qatengine");
+        let started = engine.and_then(|engine| EngineBackend::start(engine, &options));
+        let backend = match started {
+            Ok(backend) => Arc::new(backend),
+            Err(error) => {
+                eprintln!("SKIPPED: qatengine does not start: {error}");
+                return None;
+            }
+        };
+        let (asked, key) = (backend.clone(), rsa());
+        let mut job = Job::start(MODES[0], move || sign(&*asked, &key));
+        job.step();
+        let paused = job.paused > 0;
+        assert_eq!(job.finish(), (Done, true));
+        if !paused {
+            eprintln!("SKIPPED: qatengine starts, but does everything in software here");
+            return None;
+        }
+        Some(backend)
+    };
+    ENGINE.get_or_init(start).clone()
+}
+
 #[test]
 fn qatengine_does_both_where_it_runs() {
-    if !engine::PRESENT {
-        eprintln!("SKIPPED: no engines");
-        return;
-    }
-    let options = EngineOptions {
-        software_algorithms: Some("0x21".to_owned()),
-        ..EngineOptions::default()
-    };
-    let started =
-        Engine::by_id("qatengine").and_then(|engine| EngineBackend::start(engine, &options));
-    let backend = match started {
-        Ok(backend) => Arc::new(backend),
-        Err(error) => {
-            eprintln!("SKIPPED: qatengine does not start: {error}");
-            return;
-        }
-    };
+    let Some(backend) = qatengine() else { return };
     for mode in MODES {
         let key = Arc::new(rsa());
         let start = || {
@@ -180,11 +256,9 @@ fn qatengine_does_both_where_it_runs() {
         };
         let mut jobs: Vec<_> = (0..20).map(|_| start()).collect();
         while jobs.iter().any(|job| !job.is_done()) {
-            jobs.iter_mut()
-                .filter(|job| !job.is_done())
-                .for_each(|job| {
-                    job.step();
-                });
+            for job in jobs.iter_mut().filter(|job| !job.is_done()) {
+                job.step();
+            }
         }
         for job in jobs {
             assert!(job.paused > 0, "it has not paused");

@@ -1,4 +1,4 @@
-//! Work in an async job: that of a handshake, in its callback for server names.
+//! Handshakes, and work in their async jobs: in the callback for server names.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -12,9 +12,11 @@ use openssl::asn1::Asn1Time;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::PKey;
-use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode};
-use openssl::x509::X509Builder;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
+};
+use openssl::x509::{X509, X509Builder};
 use qat_sys::{Completion, Handshake, Step, context};
 
 pub(crate) const MODES: [Completion; 2] = [Completion::Callback, Completion::Fd];
@@ -26,7 +28,7 @@ thread_local! {
 
 pub(crate) struct Job<T> {
     handshake: Handshake<TcpStream>,
-    client: JoinHandle<()>,
+    client: JoinHandle<bool>,
     result: Rc<RefCell<Option<T>>>,
     /// How often it was found paused, and refused.
     pub(crate) paused: usize,
@@ -43,21 +45,29 @@ impl<T: 'static> Job<T> {
             *place.borrow_mut() = Some(done);
         };
         WORK.set(Some(Box::new(work)));
-        let (socket, client) = connection();
-        let handshake = Handshake::accept(server(), socket, Some(mode)).unwrap();
-        let mut job = Job {
-            handshake,
-            client,
-            result,
-            paused: 0,
-            refused: 0,
-        };
+        let mut job = Job::accept(server(), mode, SslVersion::TLS1_3, result);
         let since = Instant::now();
         while WORK.with_borrow(Option::is_some) {
             assert!(since.elapsed() < PATIENCE, "the work is not begun");
             job.step();
         }
         job
+    }
+
+    fn accept(
+        context: &SslContext,
+        mode: Completion,
+        version: SslVersion,
+        result: Rc<RefCell<Option<T>>>,
+    ) -> Job<T> {
+        let (socket, client) = connection(version);
+        Job {
+            handshake: Handshake::accept(context, socket, Some(mode)).unwrap(),
+            client,
+            result,
+            paused: 0,
+            refused: 0,
+        }
     }
 
     pub(crate) fn step(&mut self) -> Step {
@@ -90,14 +100,21 @@ impl<T: 'static> Job<T> {
             }
         }
         drop(self.handshake);
-        self.client.join().unwrap();
+        assert!(self.client.join().unwrap(), "the client is not content");
         self.result.take().expect("it has ended")
     }
 
     /// Leaves it unfinished, as nobody should.
     pub(crate) fn abandon(self) {
         drop(self.handshake);
-        self.client.join().unwrap();
+        assert!(!self.client.join().unwrap());
+    }
+}
+
+impl Job<()> {
+    /// A handshake without work of the test's.
+    pub(crate) fn handshake(context: &SslContext, mode: Completion, version: SslVersion) -> Self {
+        Job::accept(context, mode, version, Rc::new(RefCell::new(Some(()))))
     }
 }
 
@@ -110,15 +127,9 @@ fn server() -> &'static SslContext {
     SERVER.get_or_init(|| {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
         let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-        let mut leaf = X509Builder::new().unwrap();
-        leaf.set_version(2).unwrap();
-        let [today, tomorrow] = [0, 1].map(|days| Asn1Time::days_from_now(days).unwrap());
-        leaf.set_not_before(&today).unwrap();
-        leaf.set_not_after(&tomorrow).unwrap();
-        leaf.set_pubkey(&key).unwrap();
-        leaf.sign(&key, MessageDigest::sha256()).unwrap();
+        let leaf = certificate(&key);
         let mut server = SslContextBuilder::new(SslMethod::tls_server()).unwrap();
-        context::use_cert_and_key(&mut server, &leaf.build(), &key, &[]).unwrap();
+        context::use_cert_and_key(&mut server, &leaf, &key, &[]).unwrap();
         server.set_servername_callback(|_, _| {
             let work = WORK.take().expect("one handshake at a time begins");
             work();
@@ -128,18 +139,32 @@ fn server() -> &'static SslContext {
     })
 }
 
+/// Signed with its own key.
+pub(crate) fn certificate(key: &PKey<Private>) -> X509 {
+    let mut leaf = X509Builder::new().unwrap();
+    leaf.set_version(2).unwrap();
+    let [today, tomorrow] = [0, 1].map(|days| Asn1Time::days_from_now(days).unwrap());
+    leaf.set_not_before(&today).unwrap();
+    leaf.set_not_after(&tomorrow).unwrap();
+    leaf.set_pubkey(key).unwrap();
+    leaf.sign(key, MessageDigest::sha256()).unwrap();
+    leaf.build()
+}
+
 /// The server's end, which does not block, and a client that only shakes hands.
-fn connection() -> (TcpStream, JoinHandle<()>) {
+fn connection(version: SslVersion) -> (TcpStream, JoinHandle<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let client = thread::spawn(move || {
         let mut context = SslContextBuilder::new(SslMethod::tls_client()).unwrap();
         context.set_verify(SslVerifyMode::NONE);
+        context.set_max_proto_version(Some(version)).unwrap();
+        context.set_groups_list("X25519").unwrap();
         let mut ssl = Ssl::new(&context.build()).unwrap();
         ssl.set_hostname("localhost").unwrap();
         let stream = TcpStream::connect(address).unwrap();
         // Some handshakes are abandoned.
-        let _ = SslStream::new(ssl, stream).unwrap().connect();
+        SslStream::new(ssl, stream).unwrap().connect().is_ok()
     });
     let (server, _) = listener.accept().unwrap();
     server.set_nonblocking(true).unwrap();

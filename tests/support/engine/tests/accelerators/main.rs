@@ -1,20 +1,28 @@
-//! Backends asked in real async jobs: the simulated one, and an ENGINE.
+//! Backends asked in real async jobs, alone and by handshakes: the simulated one, and an
+//! ENGINE.
 
 mod engine;
+mod handshakes;
 mod job;
 mod simulated;
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use openssl::bn::BigNum;
 use openssl::derive::Deriver;
-use openssl::pkey::{Id, PKey};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::{Padding, Rsa};
 use qat_sys::offload::{Backend, Outcome, RsaKey, X25519Key};
 
-/// A key of 2048 bits.
+/// Always the same: making one takes long.
+fn generated() -> &'static Rsa<Private> {
+    static RSA: OnceLock<Rsa<Private>> = OnceLock::new();
+    RSA.get_or_init(|| Rsa::generate(2048).unwrap())
+}
+
+/// A key of 2048 bits, with nothing attached to it.
 fn rsa() -> RsaKey {
-    let rsa = Rsa::generate(2048).unwrap();
+    let rsa = generated();
     let number = |number: Option<&openssl::bn::BigNumRef>| -> BigNum {
         number.expect("generated").to_owned().unwrap()
     };
@@ -29,6 +37,12 @@ fn rsa() -> RsaKey {
         qinv: number(rsa.iqmp()),
         attached: OnceLock::new(),
     }
+}
+
+/// Taken by who counts the handshakes that are dropped unfinished, or drops one.
+fn leaks() -> MutexGuard<'static, ()> {
+    static LEAKS: Mutex<()> = Mutex::new(());
+    LEAKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The outcome of a raw operation, and whether the public key takes it back.

@@ -9,7 +9,7 @@ use qat_sys::offload::Outcome::{Declined, Done, Failed};
 use simulated::{Script, Simulated};
 
 use crate::job::{Job, MODES, work};
-use crate::{exchange, rsa, sign};
+use crate::{exchange, leaks, rsa, sign};
 
 fn backend(script: &str) -> Arc<Simulated> {
     Arc::new(Simulated::new(script))
@@ -113,9 +113,9 @@ fn a_reset_takes_all_that_are_in_flight_with_it() {
     assert_eq!(start().finish(), (Done, true), "it works again");
 }
 
-/// Counts what is dropped unfinished, so no other test of this process may.
 #[test]
 fn what_is_never_answered_stays_paused_until_released() {
+    let _leaks = leaks();
     for mode in MODES {
         let before = leaked();
         let backend = backend("rsa=never");
