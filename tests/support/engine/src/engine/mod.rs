@@ -9,14 +9,14 @@ mod ffi;
 
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_int, c_uchar, c_ulong, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::OnceLock;
 
 use openssl_sys::{ENGINE, EVP_PKEY, EVP_PKEY_CTX, RSA};
 
 use crate::device::Device;
-use crate::script::{Operation, Script};
+use crate::plugin::{self, guarded};
+use crate::script::Operation;
 
 const ID: &CStr = c"simulated";
 const NAME: &CStr = c"Simulated accelerator (tests only, no security)";
@@ -28,18 +28,11 @@ static DEVICE: OnceLock<Device> = OnceLock::new();
 static METHODS: OnceLock<Methods> = OnceLock::new();
 
 fn device() -> &'static Device {
-    DEVICE.get_or_init(|| {
-        let script = std::env::var(crate::SCRIPT).unwrap_or_default();
-        // The environment is a test's: what is wrong with it must not pass unseen.
-        let script: Script = match script.parse() {
-            Ok(script) => script,
-            Err(problem) => {
-                eprintln!("{}: {problem}", crate::SCRIPT);
-                std::process::abort()
-            }
-        };
-        Device::new(script)
-    })
+    DEVICE.get_or_init(plugin::device)
+}
+
+fn held_back(operation: Operation, output: &mut [u8]) -> bool {
+    plugin::held_back(device(), operation, output)
 }
 
 /// Made once, kept for ever.
@@ -204,26 +197,4 @@ unsafe extern "C" fn derive(
             c_int::from(held_back(Operation::Derive, output))
         }
     })
-}
-
-/// Pauses the running job as the script says, then gives the result; false if it is none.
-/// Without a job, as real engines do, it is given at once.
-fn held_back(operation: Operation, output: &mut [u8]) -> bool {
-    if !qat_sys::job::in_job() {
-        return true;
-    }
-    let result = output.to_vec();
-    output.fill(0);
-    match device().run(operation, Box::new(move || Some(result))) {
-        Ok(bytes) => {
-            output.copy_from_slice(&bytes);
-            true
-        }
-        Err(_) => false,
-    }
-}
-
-/// No panic reaches OpenSSL.
-fn guarded<T>(failed: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(failed)
 }
