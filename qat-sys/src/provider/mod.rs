@@ -32,6 +32,9 @@ pub enum ProviderError {
 
 /// `default` and one more provider. The fields are dropped in this order: a provider
 /// goes before its context. `OSSL_PROVIDER(3)`, `OSSL_LIB_CTX(3)`.
+///
+/// Other threads that have used the context must have ended before it is dropped
+/// (`OPENSSL_thread_stop_ex(3)`).
 pub struct Private {
     _provider: Provider,
     _default: Provider,

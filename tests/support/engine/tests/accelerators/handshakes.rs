@@ -200,3 +200,22 @@ fn what_is_never_answered_stays_paused() {
         }
     }
 }
+
+/// OpenSSL cleans up after a thread when it ends, in every library context it has used.
+#[test]
+fn a_thread_may_outlive_an_offload() {
+    let (offload, server) = offload(Arc::new(Simulated::new("*=later:1")));
+    let (told, done) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        together(&server, 4);
+        drop(server);
+        told.send(()).unwrap();
+        // Until all that is of the offload is gone.
+        let _ = gone.recv();
+    });
+    done.recv().unwrap();
+    drop(offload);
+    drop(go);
+    thread.join().unwrap();
+}
