@@ -3,8 +3,9 @@
 use std::os::raw::{c_char, c_int, c_uchar, c_void};
 use std::ptr;
 
-use openssl_sys::OSSL_PROVIDER;
+use openssl_sys::{OSSL_PARAM, OSSL_PROVIDER};
 
+pub(super) const GET_PARAMS: c_int = 1026;
 pub(super) const QUERY_OPERATION: c_int = 1027;
 pub(super) const OP_KEYMGMT: c_int = 10;
 pub(super) const OP_KEYEXCH: c_int = 11;
@@ -84,5 +85,6 @@ unsafe extern "C" {
         operation: c_int,
         no_cache: *mut c_int,
     ) -> *const Offered;
+    pub(super) fn OSSL_PARAM_set_utf8_ptr(param: *mut OSSL_PARAM, value: *const c_char) -> c_int;
     pub(super) fn OSSL_PROVIDER_get0_provider_ctx(provider: *const OSSL_PROVIDER) -> *mut c_void;
 }

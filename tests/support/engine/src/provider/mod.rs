@@ -3,8 +3,8 @@
 //! device has answered. `OSSL_provider_init` is what OpenSSL looks for in a module
 //! (`provider(7)`).
 //!
-//! Its signatures have the property `signs`, so that the query `provider=simulated,signs=no`
-//! finds RSA as a cipher alone.
+//! RSA can be asked for as a cipher, too. Either way has its word for the property `output`,
+//! by which a query can leave it out: names of its own OpenSSL 3.0 does not take.
 
 mod borrow;
 mod control;
@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 use foreign_types::ForeignType;
 use openssl::lib_ctx::LibCtx;
 use openssl::provider::Provider;
+use openssl_sys::{OSSL_PARAM, OSSL_PARAM_locate};
 
 use borrow::{borrow, typed};
 pub use control::Module;
@@ -28,8 +29,10 @@ use crate::device::Device;
 use crate::plugin::{self, guarded};
 use crate::script::Operation;
 
+const NAME: &CStr = c"Simulated accelerator (tests only, no security)";
 const PROPERTIES: &CStr = c"provider=simulated";
-const SIGNING: &CStr = c"provider=simulated,signs=yes";
+const CIPHERS: &CStr = c"provider=simulated,output=text";
+const SIGNATURES: &CStr = c"provider=simulated,output=signature";
 
 static DEVICE: OnceLock<Device> = OnceLock::new();
 static METHODS: OnceLock<Methods> = OnceLock::new();
@@ -88,11 +91,11 @@ fn make() -> Option<Methods> {
                 Offered::END,
             ],
             signatures: [
-                signature.with(SIGNING, ffi::SIGNATURE_SIGN, sign as *const ()),
+                signature.with(SIGNATURES, ffi::SIGNATURE_SIGN, sign as *const ()),
                 Offered::END,
             ],
             ciphers: [
-                cipher.with(PROPERTIES, ffi::ASYM_CIPHER_DECRYPT, decrypt as *const ()),
+                cipher.with(CIPHERS, ffi::ASYM_CIPHER_DECRYPT, decrypt as *const ()),
                 Offered::END,
             ],
             exchanges: [
@@ -103,7 +106,11 @@ fn make() -> Option<Methods> {
     }
 }
 
-static DISPATCH: [Dispatch; 2] = [
+static DISPATCH: [Dispatch; 3] = [
+    Dispatch {
+        id: ffi::GET_PARAMS,
+        function: get_params as *const (),
+    },
     Dispatch {
         id: ffi::QUERY_OPERATION,
         function: query as *const (),
@@ -138,6 +145,18 @@ pub unsafe extern "C" fn OSSL_provider_init(
         }
         1
     })
+}
+
+/// Its name, for people. `provider-base(7)`.
+unsafe extern "C" fn get_params(_provider: *mut c_void, params: *mut OSSL_PARAM) -> c_int {
+    // SAFETY: OpenSSL passes a terminated array; the name is static.
+    unsafe {
+        let name = OSSL_PARAM_locate(params, c"name".as_ptr());
+        match name.is_null() {
+            true => 1,
+            false => ffi::OSSL_PARAM_set_utf8_ptr(name, NAME.as_ptr()),
+        }
+    }
 }
 
 unsafe extern "C" fn query(

@@ -1,5 +1,6 @@
 //! A provider as a backend: this crate's own, loaded from its library as any other.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use openssl::derive::Deriver;
@@ -21,12 +22,20 @@ use crate::handshakes::{
 use crate::job::{Job, MODES, work};
 use crate::{exchange, leaks, rsa, sign};
 
-/// Finds RSA as a cipher, which signs as well, when nothing is padded.
-const CIPHERS: &str = "provider=simulated,signs=no";
+/// Queries that find RSA in both ways, as signatures, and as a cipher, which signs as well
+/// when nothing is padded.
+const QUERIES: [&str; 3] = [
+    "provider=simulated",
+    "provider=simulated,output!=text",
+    "provider=simulated,output!=signature",
+];
+
+type Backends = [Arc<ProviderBackend>; 3];
 
 struct Turn {
     backend: Arc<ProviderBackend>,
-    ciphers: Arc<ProviderBackend>,
+    /// One for each query.
+    backends: Backends,
     module: &'static Module,
     _turn: MutexGuard<'static, ()>,
 }
@@ -35,29 +44,29 @@ struct Turn {
 /// there is no library.
 fn turn(script: &str) -> Option<Turn> {
     static TURN: Mutex<()> = Mutex::new(());
-    type Loaded = (Arc<ProviderBackend>, Arc<ProviderBackend>, Module);
-    static LOADED: OnceLock<Option<Loaded>> = OnceLock::new();
+    static LOADED: OnceLock<Option<(Backends, Module)>> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let loaded = LOADED.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         if !simulated::install_module(folder.path()).unwrap() {
             return None;
         }
-        let load = |properties| {
-            let loaded = ProviderBackend::load("simulated", Some(folder.path()), properties);
+        let load = |query: &str| {
+            let query = Some(query).filter(|query| *query != QUERIES[0]);
+            let loaded = ProviderBackend::load("simulated", Some(folder.path()), query);
             Arc::new(loaded.unwrap())
         };
         let module = Module::open(&simulated::module()?);
-        Some((load(None), load(Some(CIPHERS)), module))
+        Some((QUERIES.map(load), module))
     });
-    let Some((backend, ciphers, module)) = loaded else {
+    let Some((backends, module)) = loaded else {
         eprintln!("SKIPPED: no library of this crate");
         return None;
     };
     module.set_script(script);
     Some(Turn {
-        backend: backend.clone(),
-        ciphers: ciphers.clone(),
+        backend: backends[0].clone(),
+        backends: backends.clone(),
         module,
         _turn: turn,
     })
@@ -68,8 +77,8 @@ fn a_provider_does_both_and_pauses() {
     let Some(turn) = turn("rsa=never") else {
         return;
     };
-    assert_eq!(turn.backend.properties(), "provider=simulated");
-    for backend in [&turn.backend, &turn.ciphers] {
+    for (backend, query) in turn.backends.iter().zip(QUERIES) {
+        assert_eq!(backend.properties(), query);
         assert_eq!(backend.algorithms(), Algorithm::ALL);
         for mode in MODES {
             let (asked, key) = (backend.clone(), rsa());
@@ -104,7 +113,7 @@ fn a_provider_that_fails_leaves_no_errors_behind() {
     for mode in MODES {
         for (script, signed, exchanged) in cases {
             let Some(turn) = turn(script) else { return };
-            for backend in [&turn.backend, &turn.ciphers] {
+            for backend in &turn.backends {
                 turn.module.set_script(script);
                 let (asked, key) = (backend.clone(), rsa());
                 let (got, errors) = work(mode, move || {
@@ -207,6 +216,29 @@ fn what_a_provider_never_answers_stays_paused() {
 }
 
 #[test]
+fn another_process_finds_it_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    if !simulated::install_module(folder.path()).unwrap() {
+        eprintln!("SKIPPED: no library of this crate");
+        return;
+    }
+    let tool = Command::new("openssl")
+        .args(["list", "-providers", "-signature-algorithms"])
+        .args(["-provider", "simulated"])
+        .env("OPENSSL_MODULES", folder.path())
+        .output();
+    let Ok(output) = tool else {
+        eprintln!("SKIPPED: no openssl program");
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    for words in ["tests only, no security", "rsaEncryption } @ simulated"] {
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
 fn outside_of_a_job_a_provider_is_not_asked() {
     let Some(turn) = turn("*=never") else {
         return;
@@ -245,7 +277,7 @@ fn keys_of_others_are_taken() {
     // What another backend attached is not touched, be it of the same kind.
     let key = Arc::new(rsa());
     for (backend, expected) in [
-        (&turn.ciphers, (Done, true)),
+        (&turn.backends[1], (Done, true)),
         (&turn.backend, (Failed, false)),
     ] {
         let (asked, key) = (backend.clone(), key.clone());
