@@ -212,23 +212,19 @@ fn prepared(
     Ok(context)
 }
 
-/// The first way that the provider accepts, tried with a key that everybody knows. The operation itself
-/// is left to whoever tests the backend: here nothing would end one that hangs.
+/// The first way that the provider accepts, tried with a key that everybody knows. The
+/// operation itself is left to whoever tests the backend: here nothing would end one that
+/// hangs.
 fn raw(chosen: &Chosen) -> Result<Option<Raw>, ErrorStack> {
     if !chosen.offers(&KEYS, c"RSA") {
         return Ok(None);
     }
-    let ways = [(Raw::Sign, SIGNATURE), (Raw::Decrypt, CIPHER)];
-    let mut offered = ways
-        .iter()
-        .filter(|(_, kind)| chosen.offers(kind, c"RSA"))
-        .peekable();
-    if offered.peek().is_none() {
-        return Ok(None);
-    }
     let key = PKey::private_key_from_pem(include_bytes!("../lanes/keys/rsa2048.pem"))?;
-    let accepted = |raw: &Raw| prepared(chosen, *raw, &key).is_ok();
-    Ok(offered.map(|(raw, _)| *raw).find(accepted))
+    let ways = [(Raw::Sign, SIGNATURE), (Raw::Decrypt, CIPHER)];
+    let accepted = ways
+        .into_iter()
+        .find(|(raw, kind)| chosen.offers(kind, c"RSA") && prepared(chosen, *raw, &key).is_ok());
+    Ok(accepted.map(|(raw, _)| raw))
 }
 
 fn import(chosen: &Chosen, key: &RsaKey) -> Result<PKey<PrivateKey>, ErrorStack> {
