@@ -194,7 +194,9 @@ fn what_is_never_answered_stays_paused() {
             let (kept, dropped) = (start(), start());
             dropped.abandon();
             assert_eq!(leaked(), before + 1, "{script}");
-            // Also to the dropped one, whose SSL must still be there.
+            // Also to the dropped one, whose SSL must still be there. On a busy machine one may
+            // be at an earlier operation.
+            simulated.set_script("");
             simulated.device().release();
             kept.finish();
         }
