@@ -83,7 +83,7 @@ impl Gateway {
         let metrics = Metrics::new(openssl::version::version());
         metrics.set_workers(params.workers);
         limits(&metrics, &params);
-        tell(&metrics, &selection);
+        tell(&metrics, &selection, params.acceleration.asked);
         let access = telemetry::access::start(&params.log, metrics.access_dropped())
             .map_err(StartError::AccessLog)?;
         let (sink, writer) = access.unzip();
@@ -294,15 +294,15 @@ fn serve_admin(
 }
 
 /// What was chosen, and why what was asked for was not: one line for each.
-fn tell(metrics: &Metrics, selection: &Selection) {
+fn tell(metrics: &Metrics, selection: &Selection, asked: bool) {
     for (name, reasons) in &selection.reasons {
         metrics.set_accelerator(name, "unavailable");
         let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-        tracing::warn!(
-            accelerator = name,
-            "accelerator not used: {}",
-            reasons.join("; ")
-        );
+        let reasons = reasons.join("; ");
+        match asked {
+            true => tracing::warn!(accelerator = name, "accelerator not used: {reasons}"),
+            false => tracing::debug!(accelerator = name, "accelerator not used: {reasons}"),
+        }
     }
     metrics.set_accelerator(selection.chosen, "active");
     tracing::info!(

@@ -117,6 +117,19 @@ fn nothing_asked_for_nothing_is_probed() {
 }
 
 #[test]
+fn by_default_it_takes_what_the_machine_has_and_warns_of_nothing() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).set("/acceleration", json!({})).start();
+    let (_, page) = gateway.admin_get("/accelerators").expect("an answer");
+    let software = page.starts_with("software: in use");
+    let names = ["qat_engine", "qat_provider", "multibuffer"];
+    let told = |name: &&str| page.contains(&format!("{name}: "));
+    assert!(!software || names.iter().all(told), "{page}");
+    let warned = |line: &str| line.contains("WARN") && line.contains("not used");
+    assert!(!gateway.log().lines().any(warned), "{}", gateway.log());
+}
+
+#[test]
 fn a_ready_card_gives_no_reason() {
     let found = cards(&system("ready"));
     assert_eq!(told(&found), Vec::<String>::new());

@@ -35,6 +35,9 @@ impl AcceleratorName {
 pub struct AccelerationParams {
     /// In this order; the first that can be used is. Software comes last.
     pub prefer: Vec<AcceleratorName>,
+    /// Whether somebody has asked for these: then it is worth a warning that one cannot be
+    /// used.
+    pub asked: bool,
     /// Refuse to start on software alone.
     pub require: bool,
     /// What is offloaded; None: what the calibration finds to be quicker.
@@ -53,6 +56,7 @@ impl Default for AccelerationParams {
     fn default() -> Self {
         AccelerationParams {
             prefer: Vec::new(),
+            asked: false,
             require: false,
             offload: None,
             break_even: None,

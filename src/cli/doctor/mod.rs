@@ -175,7 +175,9 @@ fn configuration(file: &Path, params: &GatewayParams, surveyed: &[Surveyed]) -> 
     Configuration {
         file: file.display().to_string(),
         used: preferred.or(software),
-        holds: preferred.is_some() || prefer.is_empty(),
+        holds: preferred.is_some()
+            || prefer.is_empty()
+            || !(acceleration.asked || acceleration.require),
         require: acceleration.require,
         prefer,
         certificates: certificates::certificates(params),

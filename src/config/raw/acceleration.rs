@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::scalar::{self, Auto, Duration};
 
 /// Which accelerators take the private-key work of handshakes, and how.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Acceleration {
     /// Tried in this order; the first that can be used is. OpenSSL's own software is
-    /// always the last and need not be named.
-    #[serde(default)]
+    /// always the last and need not be named. An empty list: software alone.
+    #[serde(default = "Acceleration::prefer")]
     pub(in crate::config) prefer: Vec<Accelerator>,
     /// Refuse to start on software alone.
     #[serde(default)]
@@ -42,6 +42,32 @@ pub(in crate::config) struct Acceleration {
     /// Batches in the CPU's wide registers, by libcrypto_mb.
     #[serde(default)]
     pub(in crate::config) multibuffer: Multibuffer,
+}
+
+impl Acceleration {
+    fn prefer() -> Vec<Accelerator> {
+        vec![
+            Accelerator::QatEngine,
+            Accelerator::QatProvider,
+            Accelerator::Multibuffer,
+        ]
+    }
+}
+
+impl Default for Acceleration {
+    fn default() -> Self {
+        Acceleration {
+            prefer: Acceleration::prefer(),
+            require: false,
+            offload: Offload::default(),
+            break_even: BreakEven::default(),
+            completion: Completion::default(),
+            breaker: Breaker::default(),
+            qat_engine: QatEngine::default(),
+            qat_provider: QatProvider::default(),
+            multibuffer: Multibuffer::default(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]

@@ -14,6 +14,7 @@ pub(super) fn acceleration(at: &At<'_>, raw: &raw::Acceleration) -> Acceleration
     let prefer = prefer(at, raw);
     AccelerationParams {
         prefer,
+        asked: at.key("prefer").given(),
         require: raw.require,
         offload: match &raw.offload {
             raw::Offload::Auto(_) => None,

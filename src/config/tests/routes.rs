@@ -236,7 +236,10 @@ fn limits_that_contradict_are_problems() {
         "4 is less than one for each of the 8 workers",
     );
     assert_one(
-        &said_of(&[("acceleration.require", json!(true))]),
+        &said_of(&[
+            ("acceleration.prefer", json!([])),
+            ("acceleration.require", json!(true)),
+        ]),
         "asks for an accelerator, but prefer names none",
     );
     assert_one(

@@ -35,6 +35,8 @@ impl Setup {
         let config = json!({
             "workers": 1,
             "admin": { "address": admin },
+            // Whatever the machine has.
+            "acceleration": { "prefer": [] },
             "log": { "filter": "info,qat_gateway=debug", "access": "off" },
             "listeners": [{
                 "name": "edge",
