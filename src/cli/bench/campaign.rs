@@ -123,7 +123,15 @@ impl Campaign {
         }
     }
 
-    pub fn into_results(self) -> (Vec<Cell>, Vec<Accelerator>) {
+    /// Stops the load, then the servers.
+    pub async fn end(self) -> (Vec<Cell>, Vec<Accelerator>) {
+        drop(self.load);
+        if let Side::Own { servers, .. } = &self.side {
+            for server in servers {
+                // One whose thread is gone has ended.
+                let _ = server.end().await;
+            }
+        }
         (self.cells, self.accelerators)
     }
 

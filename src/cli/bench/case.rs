@@ -98,6 +98,26 @@ pub struct Case {
 }
 
 impl Case {
+    /// The groups to offer. In TLS 1.2 they are the curves of certificates as well
+    /// (RFC 8422 section 5.1.1); the wanted one comes first.
+    pub fn groups(&self) -> Vec<String> {
+        let mut groups = vec![self.group.clone()];
+        if self.version == Version::Tls12 {
+            let names = |names: &[&str]| {
+                names
+                    .iter()
+                    .any(|one| one.eq_ignore_ascii_case(&self.group))
+            };
+            if !names(&["P-256", "secp256r1", "prime256v1"]) {
+                groups.push("P-256".to_owned());
+            }
+            if !names(&["P-384", "secp384r1"]) {
+                groups.push("P-384".to_owned());
+            }
+        }
+        groups
+    }
+
     /// Whether the server's side of such a handshake has an operation of this kind.
     pub fn needs(&self, algorithm: Algorithm) -> bool {
         match algorithm {

@@ -65,7 +65,7 @@ impl Client {
         });
         context.set_min_proto_version(version)?;
         context.set_max_proto_version(version)?;
-        context.set_groups_list(&case.group)?;
+        context.set_groups_list(&case.groups().join(":"))?;
         context.set_verify(SslVerifyMode::NONE);
         let given = Arc::new(Mutex::new(None));
         if case.resumed {

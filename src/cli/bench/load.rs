@@ -5,12 +5,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use hdrhistogram::Histogram;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until};
 
 use super::client::Client;
@@ -114,19 +116,26 @@ struct Job {
     clients: usize,
     window: Window,
     pace: Option<Arc<Pace>>,
-    stop: Arc<AtomicBool>,
+    /// Closed: nobody waits for the clients any more.
+    stop: watch::Receiver<()>,
     reply: oneshot::Sender<Seen>,
 }
 
-/// The load's threads; they end when it is dropped.
-pub struct Load(Vec<mpsc::UnboundedSender<Job>>);
+struct Thread {
+    jobs: mpsc::UnboundedSender<Job>,
+    handle: JoinHandle<()>,
+}
 
-/// Stops the clients when dropped.
-struct Stop(Arc<AtomicBool>);
+/// The load's threads. Dropped, it stops its clients and waits for the threads' end.
+pub struct Load(Vec<Thread>);
 
-impl Drop for Stop {
+impl Drop for Load {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        for Thread { jobs, handle } in self.0.drain(..) {
+            drop(jobs);
+            // One that panicked has ended as well.
+            let _ = handle.join();
+        }
     }
 }
 
@@ -138,9 +147,9 @@ impl Load {
     pub fn start(places: &[Option<usize>]) -> Result<Load, Error> {
         let thread = |place: &Option<usize>| {
             let (place, (jobs, received)) = (*place, mpsc::unbounded_channel());
-            let runtime = std::thread::Builder::new().name("load".to_owned());
-            runtime.spawn(move || run(place, received))?;
-            Ok(jobs)
+            let thread = std::thread::Builder::new().name("load".to_owned());
+            let handle = thread.spawn(move || run(place, received))?;
+            Ok(Thread { jobs, handle })
         };
         Ok(Load(
             places.iter().map(thread).collect::<Result<_, Error>>()?,
@@ -162,7 +171,7 @@ impl Load {
         window: Window,
         pace: Option<&Arc<Pace>>,
     ) -> Result<Seen, Error> {
-        let stop = Stop(Arc::default());
+        let (_running, stop) = watch::channel(());
         let mut replies = Vec::new();
         for (index, thread) in self.0.iter().enumerate() {
             // The first threads have one more if it does not come out even.
@@ -173,10 +182,10 @@ impl Load {
                 clients: share,
                 window,
                 pace: pace.cloned(),
-                stop: stop.0.clone(),
+                stop: stop.clone(),
                 reply,
             };
-            thread.send(job).map_err(|_| Error::Died)?;
+            thread.jobs.send(job).map_err(|_| Error::Died)?;
             replies.push(replied);
         }
         let mut seen = Seen::nothing();
@@ -208,12 +217,14 @@ async fn work(job: Job) -> Seen {
     let clients: Vec<_> = (0..job.clients)
         .map(|_| tokio::task::spawn_local(client(job.clone(), seen.clone())))
         .collect();
-    for client in clients {
-        // One that panicked has nothing more to say.
-        let _ = client.await;
-    }
-    if job.stop.load(Ordering::Relaxed) {
-        used.abort();
+    let handles: Vec<AbortHandle> = clients.iter().map(|one| one.abort_handle()).collect();
+    let mut stop = job.stop.clone();
+    tokio::select! {
+        _ = join_all(clients) => {}
+        _ = stop.changed() => {
+            handles.iter().for_each(AbortHandle::abort);
+            used.abort();
+        }
     }
     let cpu = used.await.unwrap_or_default();
     let seen = seen.replace(Seen::nothing());
@@ -236,7 +247,7 @@ async fn client(job: Rc<Job>, seen: Rc<RefCell<Seen>>) {
             pace.turn(window.end).await;
         }
         let begun = Instant::now();
-        if begun >= window.end || job.stop.load(Ordering::Relaxed) {
+        if begun >= window.end {
             return;
         }
         let result = job.client.handshake().await;

@@ -94,7 +94,7 @@ impl Identity {
             maximum_version: case.version.into(),
             cipher_list: None,
             cipher_suites: None,
-            groups: vec![case.group.clone()],
+            groups: case.groups(),
             prefer_client_ciphers: false,
             alpn: vec![Alpn::H2, Alpn::Http11],
             session_tickets: 1,

@@ -53,7 +53,7 @@ pub enum What {
     /// Measure TLS handshakes: software against every accelerator of this machine, or a
     /// running gateway.
     #[command(after_help = EXAMPLES)]
-    Handshake(Options),
+    Handshake(Box<Options>),
 }
 
 /// Measures, and prints what was asked for. 1 if a claim of acceleration does not hold, 64
@@ -111,11 +111,11 @@ fn measured(options: &Options) -> Result<(Report, Ended), Error> {
             _ = terminate.recv() => Ended::Interrupted,
         };
         let complete = matches!(ended, Ended::Complete);
-        Ok((assemble(campaign, date, complete), ended))
+        Ok((assemble(campaign, date, complete).await, ended))
     })
 }
 
-fn assemble(campaign: Campaign, date: String, complete: bool) -> Report {
+async fn assemble(campaign: Campaign, date: String, complete: bool) -> Report {
     let settings = Settings {
         target: campaign.target(),
         seconds: campaign.times.duration.as_secs_f64(),
@@ -124,7 +124,7 @@ fn assemble(campaign: Campaign, date: String, complete: bool) -> Report {
         share_a_core: campaign.places.share_a_core,
         debug: cfg!(debug_assertions),
     };
-    let (cells, accelerators) = campaign.into_results();
+    let (cells, accelerators) = campaign.end().await;
     let rows = report::rows(&cells);
     Report {
         version: env!("CARGO_PKG_VERSION"),

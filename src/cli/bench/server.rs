@@ -33,6 +33,9 @@ pub const MOST_IN_FLIGHT: usize = 512;
 /// Those of clients that gave up, and the accelerator's probe.
 const MORE_JOBS: usize = 256;
 
+/// For handshakes that clients have given up.
+const LAST_HANDSHAKES: Duration = Duration::from_secs(1);
+
 /// What the server has done since it began, at this time.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -131,7 +134,8 @@ impl Server {
         replied.await.map_err(|_| Error::Died)
     }
 
-    /// Closes the listener.
+    /// Closes the listener, and waits a moment for what is in progress: the process must
+    /// not end within a handshake, for OpenSSL cleans up after itself.
     ///
     /// # Errors
     /// The thread is gone.
@@ -173,7 +177,7 @@ fn run(
                 Command::Begin(params, reply) => drop(reply.send(state.begin(&params).await)),
                 Command::Snapshot(reply) => drop(reply.send(state.snapshot())),
                 Command::End(reply) => {
-                    state.end();
+                    state.end().await;
                     let _ = reply.send(());
                 }
             }
@@ -189,6 +193,8 @@ struct Tally {
     resumed: u64,
     accelerated: u64,
     failed: u64,
+    /// In progress.
+    open: usize,
 }
 
 struct State {
@@ -225,7 +231,7 @@ impl State {
     }
 
     async fn begin(&mut self, params: &TlsParams) -> Result<SocketAddr, Error> {
-        self.end();
+        self.end().await;
         let acceptor = self.acceptor(params);
         let acceptor = acceptor.map_err(|error| Error::Server(self.name, error.to_string()))?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -245,9 +251,16 @@ impl State {
         }
     }
 
-    fn end(&mut self) {
+    async fn end(&mut self) {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
+        }
+        let until = Instant::now() + LAST_HANDSHAKES;
+        while self.tally.borrow().open > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if let Some((_, graveyard)) = &self.offload {
+            graveyard.drain(LAST_HANDSHAKES).await;
         }
     }
 
@@ -294,23 +307,23 @@ async fn accept(listener: TcpListener, acceptor: Rc<Acceptor>, tally: Rc<RefCell
 /// One handshake; then the connection is closed.
 async fn serve(tcp: TcpStream, acceptor: Rc<Acceptor>, tally: Rc<RefCell<Tally>>) {
     let _ = tcp.set_nodelay(true);
+    tally.borrow_mut().open += 1;
     let choice = acceptor.choose();
     let accepted = acceptor.accept_as(tcp, &choice).await;
     let accelerated = choice.is_accelerated();
     drop(choice);
-    let mut stream = match accepted {
-        Ok(stream) => stream,
-        Err(_) => {
-            tally.borrow_mut().failed += 1;
-            return;
+    match accepted {
+        Ok(mut stream) => {
+            {
+                let mut tally = tally.borrow_mut();
+                tally.handshakes += 1;
+                tally.resumed += u64::from(stream.info().resumed);
+                tally.accelerated += u64::from(accelerated);
+            }
+            // The client waits for it. One that is gone counts as well.
+            let _ = stream.shutdown().await;
         }
-    };
-    {
-        let mut tally = tally.borrow_mut();
-        tally.handshakes += 1;
-        tally.resumed += u64::from(stream.info().resumed);
-        tally.accelerated += u64::from(accelerated);
+        Err(_) => tally.borrow_mut().failed += 1,
     }
-    // The client waits for it. One that is gone counts as well.
-    let _ = stream.shutdown().await;
+    tally.borrow_mut().open -= 1;
 }
