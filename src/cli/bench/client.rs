@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use openssl::ssl::{
-    Ssl, SslContext, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode, SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode,
+    SslVersion,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -39,14 +40,15 @@ pub enum Closer {
 #[derive(Clone)]
 pub struct Client {
     context: SslContext,
+    /// Takes the session that is resumed. The other context must not: one that keeps
+    /// sessions marks each as used up by its first resumption in TLS 1.3.
+    first: Option<SslContext>,
     address: SocketAddr,
     /// Sent as SNI.
     name: Option<String>,
     closer: Closer,
-    /// The newest session the server gave.
+    /// The session the server gave, which every handshake resumes.
     given: Arc<Mutex<Option<SslSession>>>,
-    /// To be resumed.
-    resumed: bool,
 }
 
 impl Client {
@@ -58,41 +60,37 @@ impl Client {
         name: &str,
         closer: Closer,
     ) -> Result<Client, Error> {
-        let mut context = SslContext::builder(SslMethod::tls_client())?;
-        let version = Some(match case.version {
-            Version::Tls12 => SslVersion::TLS1_2,
-            Version::Tls13 => SslVersion::TLS1_3,
-        });
-        context.set_min_proto_version(version)?;
-        context.set_max_proto_version(version)?;
-        context.set_groups_list(&case.groups().join(":"))?;
-        context.set_verify(SslVerifyMode::NONE);
         let given = Arc::new(Mutex::new(None));
-        if case.resumed {
-            let mode = SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL;
-            context.set_session_cache_mode(mode);
-            let given = given.clone();
-            context.set_new_session_callback(move |_, session| {
-                *given.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
-            });
-        }
+        let first = match case.resumed {
+            true => {
+                let mut first = context(case)?;
+                let mode = SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL;
+                first.set_session_cache_mode(mode);
+                let given = given.clone();
+                first.set_new_session_callback(move |_, session| {
+                    *given.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+                });
+                Some(first.build())
+            }
+            false => None,
+        };
         Ok(Client {
-            context: context.build(),
+            context: context(case)?.build(),
+            first,
             address,
             // RFC 6066: addresses are not names.
             name: name.parse::<IpAddr>().is_err().then(|| name.to_owned()),
             closer,
             given,
-            resumed: case.resumed,
         })
     }
 
     /// Gets a session to resume, if that is what the case is about.
     pub async fn prepare(&self) -> io::Result<()> {
-        if !self.resumed {
+        let Some(first) = &self.first else {
             return Ok(());
-        }
-        self.connect(None).await?;
+        };
+        self.connect(first, None).await?;
         match self.session() {
             Some(_) => Ok(()),
             None => Err(io::Error::other("the server gives no session to resume")),
@@ -101,12 +99,14 @@ impl Client {
 
     /// A handshake; gives how long it took, from the connection's first packet on.
     pub async fn handshake(&self) -> io::Result<Duration> {
-        let session = if self.resumed { self.session() } else { None };
-        let (took, reused) = self.connect(session).await?;
-        match reused == self.resumed {
-            true => Ok(took),
-            false => Err(io::Error::other("the server did not resume the session")),
+        let session = self.session();
+        let (took, reused) = self.connect(&self.context, session.as_ref()).await?;
+        if reused == self.first.is_some() {
+            return Ok(took);
         }
+        // A connection that broke may have spoilt it.
+        self.prepare().await?;
+        Err(io::Error::other("the server did not resume the session"))
     }
 
     fn session(&self) -> Option<SslSession> {
@@ -114,12 +114,16 @@ impl Client {
         given.clone()
     }
 
-    async fn connect(&self, session: Option<SslSession>) -> io::Result<(Duration, bool)> {
-        let mut ssl = Ssl::new(&self.context)?;
+    async fn connect(
+        &self,
+        context: &SslContext,
+        session: Option<&SslSession>,
+    ) -> io::Result<(Duration, bool)> {
+        let mut ssl = Ssl::new(context)?;
         if let Some(name) = &self.name {
             ssl.set_hostname(name)?;
         }
-        if let Some(session) = &session {
+        if let Some(session) = session {
             qat_sys::client::set_session(&mut ssl, session)?;
         }
         let since = Instant::now();
@@ -154,6 +158,20 @@ impl Client {
             let _ = stream.shutdown().await;
         }
     }
+}
+
+fn context(case: &Case) -> Result<SslContextBuilder, Error> {
+    let mut context = SslContext::builder(SslMethod::tls_client())?;
+    let version = Some(match case.version {
+        Version::Tls12 => SslVersion::TLS1_2,
+        Version::Tls13 => SslVersion::TLS1_3,
+    });
+    context.set_min_proto_version(version)?;
+    context.set_max_proto_version(version)?;
+    context.set_groups_list(&case.groups().join(":"))?;
+    context.set_verify(SslVerifyMode::NONE);
+    context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    Ok(context)
 }
 
 /// A socket that TLS closes by its alert alone: who sends FIN first keeps the port.
