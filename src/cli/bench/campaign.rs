@@ -18,7 +18,8 @@ use super::load::{Load, Pace};
 use super::measure::{self, Identity, Sample, Times};
 use super::options::Options;
 use super::remote::Target;
-use super::report::{Accelerator, Cell, Expected};
+use super::report::Accelerator;
+use super::rows::{Cell, Expected};
 use super::server::Server;
 use crate::accelerator::Active;
 

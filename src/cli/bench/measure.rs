@@ -16,7 +16,7 @@ use crate::cli::demo::certificate;
 use crate::tls::{Alpn, Certificate, ClientAuth, TlsParams};
 
 /// The name in the certificates.
-const NAME: &str = "localhost";
+pub const NAME: &str = "localhost";
 
 /// How long each measurement takes.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,8 @@ impl Identity {
         }))
     }
 
-    fn params(&self, case: &Case) -> TlsParams {
+    /// What a server needs to serve it as the case says.
+    pub fn params(&self, case: &Case) -> TlsParams {
         TlsParams {
             certificates: vec![self.0.clone()],
             minimum_version: case.version.into(),

@@ -25,6 +25,7 @@ pub mod measure;
 mod options;
 mod remote;
 mod report;
+mod rows;
 pub mod server;
 mod svg;
 mod table;
@@ -125,14 +126,14 @@ async fn assemble(campaign: Campaign, date: String, complete: bool) -> Report {
         debug: cfg!(debug_assertions),
     };
     let (cells, accelerators) = campaign.end().await;
-    let rows = report::rows(&cells);
+    let rows = rows::rows(&cells);
     Report {
         version: env!("CARGO_PKG_VERSION"),
         date,
         complete,
         machine: Machine::this(),
         settings,
-        problems: report::problems(&rows, &accelerators, complete),
+        problems: rows::problems(&rows, &accelerators, complete),
         rows,
         accelerators,
     }

@@ -3,15 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::case::{Case, Key, Version};
-use super::load;
+use super::case::{Key, Version};
 use super::machine::Machine;
-use super::measure::Sample;
-use super::server::Operations;
-use crate::accelerator::SOFTWARE;
-
-/// Past this part of its CPUs the load, not the server, bounds the rate.
-const LOAD_BOUND: f64 = 0.95;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -139,79 +132,7 @@ pub struct Counts {
     pub redone: u64,
 }
 
-/// Samples of one case with one accelerator.
-pub struct Cell {
-    pub case: Case,
-    /// None: a running gateway.
-    pub accelerator: Option<&'static str>,
-    /// Whether the accelerator is expected to do something.
-    pub expected: Expected,
-    pub samples: Vec<Sample>,
-}
-
-/// What an accelerator has to do with a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// No accelerator: software, or a running gateway.
-    Nothing,
-    Offload,
-    BelowBreakEven,
-    NothingToOffload,
-}
-
 impl Row {
-    /// None without a sample.
-    pub fn of(cell: &Cell) -> Option<Row> {
-        let samples = &cell.samples;
-        let rates = sorted(samples.iter().map(|sample| sample.rate));
-        let (least, most) = (*rates.first()?, *rates.last()?);
-        let rate = median(&rates)?;
-        let server = || samples.iter().filter_map(|sample| sample.server.as_ref());
-        let mut latencies = load::latencies();
-        for sample in samples {
-            latencies += &sample.latencies;
-        }
-        let load_busy = samples.iter().map(|one| one.load_busy).sum::<f64>() / samples.len() as f64;
-        let operations = server().map(|one| one.operations);
-        let operations = operations.reduce(|a, b| Operations {
-            offloaded: a.offloaded + b.offloaded,
-            software: a.software + b.software,
-            redone: a.redone + b.redone,
-        });
-        let mut row = Row {
-            accelerator: cell.accelerator,
-            key: cell.case.key,
-            tls: cell.case.version,
-            group: cell.case.group.clone(),
-            resumed: cell.case.resumed,
-            in_flight: cell.case.in_flight,
-            rounds: samples.len(),
-            handshakes: samples.iter().map(|sample| sample.handshakes).sum(),
-            failed: samples.iter().map(|sample| sample.failed).sum(),
-            failure: samples.iter().rev().find_map(|one| one.failure.clone()),
-            rate,
-            rate_least: least,
-            rate_most: most,
-            spread: (most - least) / rate,
-            gain: None,
-            cpu_us: median(&sorted(server().map(|one| one.cpu.as_secs_f64() * 1e6))),
-            server_busy: median(&sorted(server().map(|one| one.busy))),
-            load_busy,
-            p50_us: latencies.value_at_quantile(0.5),
-            p99_us: latencies.value_at_quantile(0.99),
-            p999_us: latencies.value_at_quantile(0.999),
-            accelerated: server().map(|one| one.accelerated).sum(),
-            operations: operations.map(|one| Counts {
-                offloaded: one.offloaded,
-                software: one.software,
-                redone: one.redone,
-            }),
-            marks: Vec::new(),
-        };
-        row.marks = row.marks(cell.expected);
-        Some(row)
-    }
-
     /// Private-key operations that the accelerator did.
     pub fn offloaded(&self) -> u64 {
         self.operations
@@ -219,27 +140,8 @@ impl Row {
             .map_or(0, |counts| counts.offloaded)
     }
 
-    fn marks(&self, expected: Expected) -> Vec<Mark> {
-        let mut marks = Vec::new();
-        if self.offloaded() == 0 {
-            marks.extend(match expected {
-                Expected::Nothing => None,
-                Expected::Offload => Some(Mark::NotOffloaded),
-                Expected::BelowBreakEven => Some(Mark::BelowBreakEven),
-                Expected::NothingToOffload => Some(Mark::NothingToOffload),
-            });
-        }
-        if self.load_busy > LOAD_BOUND {
-            marks.push(Mark::LoadBound);
-        }
-        if self.failed > 0 {
-            marks.push(Mark::Failures);
-        }
-        marks
-    }
-
     /// Whether the other row is the same but for the accelerator.
-    fn compares(&self, other: &Row) -> bool {
+    pub fn compares(&self, other: &Row) -> bool {
         self.of_series(other) && self.in_flight == other.in_flight
     }
 
@@ -250,55 +152,4 @@ impl Row {
             && self.group == other.group
             && self.resumed == other.resumed
     }
-}
-
-/// The rows of all cells that have a sample, with what each gains over software.
-pub fn rows(cells: &[Cell]) -> Vec<Row> {
-    let mut rows: Vec<Row> = cells.iter().filter_map(Row::of).collect();
-    let gain = |row: &Row| {
-        let software = |other: &&Row| other.accelerator == Some(SOFTWARE) && other.compares(row);
-        let software = rows.iter().find(software)?;
-        (row.accelerator != Some(SOFTWARE)).then(|| row.rate / software.rate)
-    };
-    let gains: Vec<Option<f64>> = rows.iter().map(gain).collect();
-    for (row, gain) in rows.iter_mut().zip(gains) {
-        row.gain = gain;
-    }
-    rows
-}
-
-/// Claims of acceleration that do not hold.
-pub fn problems(rows: &[Row], accelerators: &[Accelerator], complete: bool) -> Vec<String> {
-    let mut problems = Vec::new();
-    for accelerator in accelerators {
-        let name = accelerator.name;
-        let its = || rows.iter().filter(|row| row.accelerator == Some(name));
-        if accelerator.algorithms.is_empty() || its().next().is_none() {
-            continue;
-        }
-        let idle = its().filter(|row| row.marks.contains(&Mark::NotOffloaded));
-        let idle = idle.count();
-        if its().all(|row| row.offloaded() == 0) && (complete || idle > 0) {
-            problems.push(format!(
-                "{name} offloaded nothing at all: its figures are software's (it is used from {} \
-                 handshakes in flight on, for {})",
-                accelerator.break_even.unwrap_or(1),
-                accelerator.algorithms.join(" and "),
-            ));
-        } else if idle > 0 {
-            problems.push(format!("{name} offloaded nothing in {idle} rows"));
-        }
-    }
-    problems
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// Of sorted values; the upper of two.
-fn median(sorted: &[f64]) -> Option<f64> {
-    sorted.get(sorted.len() / 2).copied()
 }
