@@ -51,7 +51,6 @@ fn all(criterion: &mut Criterion) {
             });
             let wrong = (0..count).find(|index| index % every != 0 && chosen[*index] > 0);
             assert_eq!(wrong, None, "{name} chose what is not eligible");
-            assert!(chosen.iter().sum::<u64>() > 0);
         }
         group.finish();
     }

@@ -1,7 +1,7 @@
 //! One measurement: a case, with one accelerator, for the time of a window.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openssl::x509::X509;
 use tokio::time::sleep_until;
@@ -10,7 +10,7 @@ use super::case::{Case, Key};
 use super::client::{Client, Closer};
 use super::cpu;
 use super::error::Error;
-use super::load::{Latencies, Load, Pace, Seen, Window};
+use super::load::{Latencies, Load, Pace, Seen};
 use super::server::{Operations, Server};
 use crate::cli::demo::certificate;
 use crate::tls::{Alpn, Certificate, ClientAuth, TlsParams};
@@ -31,16 +31,6 @@ impl Times {
     pub fn of(duration: Duration) -> Times {
         let warm_up = (duration / 4).clamp(Duration::from_millis(50), Duration::from_millis(500));
         Times { warm_up, duration }
-    }
-
-    pub fn total(self) -> Duration {
-        self.warm_up + self.duration
-    }
-
-    fn window(self) -> Window {
-        let begin = Instant::now() + self.warm_up;
-        let end = begin + self.duration;
-        Window { begin, end }
     }
 }
 
@@ -121,17 +111,13 @@ pub async fn own(
     let address = server.begin(identity.params(case)).await?;
     let client = Client::new(case, address, NAME, Closer::Server)?;
     prepare(&client, case).await?;
-    let window = times.window();
-    let watch = async {
-        sleep_until(window.begin.into()).await;
-        let before = (server.snapshot().await?, cpu::process_time());
-        sleep_until(window.end.into()).await;
-        let after = (server.snapshot().await?, cpu::process_time());
-        Ok::<_, Error>((before, after))
-    };
-    let (seen, watched) = tokio::join!(load.run(&client, case.in_flight, window, None), watch);
-    let ((before, process_before), (after, process_after)) = watched?;
-    let seen = seen?;
+    let running = load.begin(&client, case.in_flight, None)?;
+    running.warm_up(times.warm_up).await;
+    let (before, process_before) = (server.snapshot().await?, cpu::process_time());
+    let window = running.open(times.duration);
+    sleep_until(window.end.into()).await;
+    let (after, process_after) = (server.snapshot().await?, cpu::process_time());
+    let seen = running.seen().await?;
     server.end().await?;
     let elapsed = (after.at - before.at).as_secs_f64();
     let handshakes = after.handshakes - before.handshakes;
@@ -174,8 +160,10 @@ pub async fn remote(
     pace: &Arc<Pace>,
 ) -> Result<Sample, Error> {
     prepare(client, case).await?;
-    let window = times.window();
-    let seen = load.run(client, case.in_flight, window, Some(pace)).await?;
+    let running = load.begin(client, case.in_flight, Some(pace))?;
+    running.warm_up(times.warm_up).await;
+    running.open(times.duration);
+    let seen = running.seen().await?;
     if seen.handshakes == 0 {
         return Err(none(case, &seen));
     }
@@ -197,7 +185,8 @@ async fn prepare(client: &Client, case: &Case) -> Result<(), Error> {
 
 fn none(case: &Case, seen: &Seen) -> Error {
     let why = seen.failure.clone();
-    let why = why.unwrap_or_else(|| "none ended within the time".to_owned());
+    let why =
+        why.unwrap_or_else(|| "none ended within the time; give it a longer --duration".to_owned());
     Error::NoHandshake(case.to_string(), why)
 }
 

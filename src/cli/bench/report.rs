@@ -132,6 +132,13 @@ pub struct Counts {
     pub redone: u64,
 }
 
+impl Counts {
+    /// Those that an accelerator might have done.
+    pub fn all(&self) -> u64 {
+        self.offloaded + self.software + self.redone
+    }
+}
+
 impl Row {
     /// Private-key operations that the accelerator did.
     pub fn offloaded(&self) -> u64 {

@@ -121,7 +121,10 @@ pub fn cells(row: &Row) -> Vec<String> {
         row.p99_us.to_string(),
         row.p999_us.to_string(),
         match &row.operations {
-            Some(counts) => counts.offloaded.to_string(),
+            Some(counts) if counts.all() > 0 => {
+                format!("{}/{}", counts.offloaded, counts.all())
+            }
+            Some(_) => "0".to_owned(),
             None => none(),
         },
     ]

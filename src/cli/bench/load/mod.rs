@@ -3,30 +3,27 @@
 //! A closed loop: a client begins its next handshake when its last has ended, so that as
 //! many are in progress as there are clients.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod thread;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use hdrhistogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until};
 
 use super::client::Client;
-use super::cpu;
 use super::error::Error;
-use crate::rt;
 
 /// Latencies in microseconds, to three digits.
 pub type Latencies = Histogram<u64>;
 
 /// The longest latency told apart from longer ones, microseconds.
 const LONGEST: u64 = 60_000_000;
-/// A client whose handshake failed waits so long.
-const AFTER_FAILURE: Duration = Duration::from_millis(10);
+/// However many clients there are.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(10);
 
 /// An empty histogram.
 pub fn latencies() -> Latencies {
@@ -47,15 +44,15 @@ impl Pace {
         }
     }
 
-    /// Waits for the next turn, at most until `end`.
-    async fn turn(&self, end: Instant) {
+    /// Waits for the next turn.
+    async fn turn(&self) {
         let at = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
             let at = (*next).max(Instant::now());
             *next = at + self.interval;
             at
         };
-        sleep_until(at.min(end).into()).await;
+        sleep_until(at.into()).await;
     }
 }
 
@@ -114,10 +111,11 @@ impl Seen {
 struct Job {
     client: Client,
     clients: usize,
-    window: Window,
+    /// None yet: the clients are to warm up. Closed: nobody waits for them any more.
+    window: watch::Receiver<Option<Window>>,
+    /// Handshakes that have ended, of all threads.
+    finished: Arc<AtomicU64>,
     pace: Option<Arc<Pace>>,
-    /// Closed: nobody waits for the clients any more.
-    stop: watch::Receiver<()>,
     reply: oneshot::Sender<Seen>,
 }
 
@@ -147,8 +145,8 @@ impl Load {
     pub fn start(places: &[Option<usize>]) -> Result<Load, Error> {
         let thread = |place: &Option<usize>| {
             let (place, (jobs, received)) = (*place, mpsc::unbounded_channel());
-            let thread = std::thread::Builder::new().name("load".to_owned());
-            let handle = thread.spawn(move || run(place, received))?;
+            let builder = std::thread::Builder::new().name("load".to_owned());
+            let handle = builder.spawn(move || thread::run(place, received))?;
             Ok(Thread { jobs, handle })
         };
         Ok(Load(
@@ -160,18 +158,18 @@ impl Load {
         self.0.len()
     }
 
-    /// Runs so many clients until the window ends.
+    /// Sets so many clients to work.
     ///
     /// # Errors
     /// A thread is gone.
-    pub async fn run(
+    pub fn begin(
         &self,
         client: &Client,
         clients: usize,
-        window: Window,
         pace: Option<&Arc<Pace>>,
-    ) -> Result<Seen, Error> {
-        let (_running, stop) = watch::channel(());
+    ) -> Result<Running, Error> {
+        let (window, watched) = watch::channel(None);
+        let finished = Arc::new(AtomicU64::new(0));
         let mut replies = Vec::new();
         for (index, thread) in self.0.iter().enumerate() {
             // The first threads have one more if it does not come out even.
@@ -180,85 +178,60 @@ impl Load {
             let job = Job {
                 client: client.clone(),
                 clients: share,
-                window,
+                window: watched.clone(),
+                finished: finished.clone(),
                 pace: pace.cloned(),
-                stop: stop.clone(),
                 reply,
             };
             thread.jobs.send(job).map_err(|_| Error::Died)?;
             replies.push(replied);
         }
+        Ok(Running {
+            clients: clients as u64,
+            window,
+            finished,
+            replies,
+        })
+    }
+}
+
+/// Clients at work; dropped, they stop.
+pub struct Running {
+    clients: u64,
+    window: watch::Sender<Option<Window>>,
+    finished: Arc<AtomicU64>,
+    replies: Vec<oneshot::Receiver<Seen>>,
+}
+
+impl Running {
+    /// Waits at least so long, and, within reason, until there have been as many handshakes
+    /// as clients: the first come all at once.
+    pub async fn warm_up(&self, least: Duration) {
+        sleep(least).await;
+        let until = Instant::now() + LONGEST_WARM_UP;
+        while self.finished.load(Ordering::Relaxed) < self.clients && Instant::now() < until {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Counts from now on, for so long.
+    pub fn open(&self, duration: Duration) -> Window {
+        let begin = Instant::now();
+        let end = begin + duration;
+        let window = Window { begin, end };
+        self.window.send_replace(Some(window));
+        window
+    }
+
+    /// What the clients saw, when all have ended.
+    ///
+    /// # Errors
+    /// A thread is gone.
+    pub async fn seen(self) -> Result<Seen, Error> {
         let mut seen = Seen::nothing();
-        for reply in replies {
+        for reply in self.replies {
             seen.add(reply.await.map_err(|_| Error::Died)?);
         }
         Ok(seen)
-    }
-}
-
-fn run(place: Option<usize>, mut jobs: mpsc::UnboundedReceiver<Job>) {
-    cpu::pin(place);
-    // Without a runtime the sender sees a thread that is gone.
-    let Ok(runtime) = rt::local_runtime() else {
-        return;
-    };
-    runtime.block_on(async {
-        while let Some(mut job) = jobs.recv().await {
-            let reply = std::mem::replace(&mut job.reply, oneshot::channel().0);
-            // Who asked may have given up.
-            let _ = reply.send(work(job).await);
-        }
-    });
-}
-
-async fn work(job: Job) -> Seen {
-    let (job, seen) = (Rc::new(job), Rc::new(RefCell::new(Seen::nothing())));
-    let used = tokio::task::spawn_local(used(job.window));
-    let clients: Vec<_> = (0..job.clients)
-        .map(|_| tokio::task::spawn_local(client(job.clone(), seen.clone())))
-        .collect();
-    let handles: Vec<AbortHandle> = clients.iter().map(|one| one.abort_handle()).collect();
-    let mut stop = job.stop.clone();
-    tokio::select! {
-        _ = join_all(clients) => {}
-        _ = stop.changed() => {
-            handles.iter().for_each(AbortHandle::abort);
-            used.abort();
-        }
-    }
-    let cpu = used.await.unwrap_or_default();
-    let seen = seen.replace(Seen::nothing());
-    Seen { cpu, ..seen }
-}
-
-/// This thread's CPU time in the window.
-async fn used(window: Window) -> Duration {
-    sleep_until(window.begin.into()).await;
-    let before = cpu::thread_time();
-    sleep_until(window.end.into()).await;
-    cpu::thread_time() - before
-}
-
-/// Only handshakes that begin and end in the window are counted.
-async fn client(job: Rc<Job>, seen: Rc<RefCell<Seen>>) {
-    let window = job.window;
-    loop {
-        if let Some(pace) = &job.pace {
-            pace.turn(window.end).await;
-        }
-        let begun = Instant::now();
-        if begun >= window.end {
-            return;
-        }
-        let result = job.client.handshake().await;
-        let failed = result.is_err();
-        if begun >= window.begin && Instant::now() <= window.end {
-            seen.borrow_mut().count(result);
-        } else if let Err(error) = result {
-            seen.borrow_mut().failure = Some(error.to_string());
-        }
-        if failed {
-            sleep(AFTER_FAILURE).await;
-        }
     }
 }
