@@ -10,13 +10,16 @@ use super::case::{Case, Key};
 use super::client::{Client, Closer};
 use super::cpu;
 use super::error::Error;
-use super::load::{Latencies, Load, Pace, Seen};
+use super::load::{Latencies, Load, Pace, Seen, Window};
 use super::server::{Operations, Server};
 use crate::cli::demo::certificate;
 use crate::tls::{Alpn, Certificate, ClientAuth, TlsParams};
 
 /// The name in the certificates.
 pub const NAME: &str = "localhost";
+
+/// Of a measurement that is longer than it was to be.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// How long each measurement takes.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,12 @@ impl Times {
     pub fn of(duration: Duration) -> Times {
         let warm_up = (duration / 4).clamp(Duration::from_millis(50), Duration::from_millis(500));
         Times { warm_up, duration }
+    }
+
+    /// Many clients that began together end together for a while, one wave after another:
+    /// what is measured has some of them.
+    fn at_least(self, wave: Duration) -> Duration {
+        self.duration.max((wave * 3).min(LONGEST))
     }
 }
 
@@ -112,9 +121,9 @@ pub async fn own(
     let client = Client::new(case, address, NAME, Closer::Server)?;
     prepare(&client, case).await?;
     let running = load.begin(&client, case.in_flight, None)?;
-    running.warm_up(times.warm_up).await;
+    let wave = running.warm_up(times.warm_up).await;
     let (before, process_before) = (server.snapshot().await?, cpu::process_time());
-    let window = running.open(times.duration);
+    let window = running.open(times.at_least(wave));
     sleep_until(window.end.into()).await;
     let (after, process_after) = (server.snapshot().await?, cpu::process_time());
     let seen = running.seen().await?;
@@ -136,7 +145,7 @@ pub async fn own(
         rate: handshakes as f64 / elapsed,
         handshakes,
         failed: seen.failed.max(after.failed - before.failed),
-        load_busy: load_busy(&seen, load, times),
+        load_busy: load_busy(&seen, load, window),
         server: Some(ServerSample {
             cpu: cpu.div_f64(handshakes as f64),
             busy: thread.as_secs_f64() / elapsed,
@@ -161,17 +170,17 @@ pub async fn remote(
 ) -> Result<Sample, Error> {
     prepare(client, case).await?;
     let running = load.begin(client, case.in_flight, Some(pace))?;
-    running.warm_up(times.warm_up).await;
-    running.open(times.duration);
+    let wave = running.warm_up(times.warm_up).await;
+    let window = running.open(times.at_least(wave));
     let seen = running.seen().await?;
     if seen.handshakes == 0 {
         return Err(none(case, &seen));
     }
     Ok(Sample {
-        rate: seen.handshakes as f64 / times.duration.as_secs_f64(),
+        rate: seen.handshakes as f64 / window.length().as_secs_f64(),
         handshakes: seen.handshakes,
         failed: seen.failed,
-        load_busy: load_busy(&seen, load, times),
+        load_busy: load_busy(&seen, load, window),
         server: None,
         latencies: seen.latencies,
         failure: seen.failure,
@@ -190,6 +199,6 @@ fn none(case: &Case, seen: &Seen) -> Error {
     Error::NoHandshake(case.to_string(), why)
 }
 
-fn load_busy(seen: &Seen, load: &Load, times: Times) -> f64 {
-    seen.cpu.as_secs_f64() / times.duration.as_secs_f64() / load.threads() as f64
+fn load_busy(seen: &Seen, load: &Load, window: Window) -> f64 {
+    seen.cpu.as_secs_f64() / window.length().as_secs_f64() / load.threads() as f64
 }

@@ -40,7 +40,7 @@ pub struct Options {
     /// Handshakes in progress at any time.
     #[arg(long, value_name = "N", value_delimiter = ',', default_values = ["1", "8", "64"])]
     pub in_flight: Vec<usize>,
-    /// Of each measurement.
+    /// Of each measurement; longer where one handshake takes more than a third of it.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub duration: Duration,
     /// How often everything is measured, the accelerators taking turns.

@@ -74,6 +74,12 @@ pub struct Seen {
     pub cpu: Duration,
 }
 
+impl Window {
+    pub fn length(self) -> Duration {
+        self.end - self.begin
+    }
+}
+
 impl Seen {
     fn nothing() -> Seen {
         Seen {
@@ -205,13 +211,17 @@ pub struct Running {
 
 impl Running {
     /// Waits at least so long, and, within reason, until there have been as many handshakes
-    /// as clients: the first come all at once.
-    pub async fn warm_up(&self, least: Duration) {
-        sleep(least).await;
-        let until = Instant::now() + LONGEST_WARM_UP;
-        while self.finished.load(Ordering::Relaxed) < self.clients && Instant::now() < until {
-            sleep(Duration::from_millis(5)).await;
+    /// as clients: the first come all at once. Gives how long those took.
+    pub async fn warm_up(&self, least: Duration) -> Duration {
+        let begun = Instant::now();
+        while self.finished.load(Ordering::Relaxed) < self.clients
+            && begun.elapsed() < LONGEST_WARM_UP
+        {
+            sleep(Duration::from_millis(2)).await;
         }
+        let wave = begun.elapsed();
+        sleep(least.saturating_sub(wave)).await;
+        wave
     }
 
     /// Counts from now on, for so long.
