@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::accelerators::Found;
 use super::case::{Case, Key};
@@ -153,6 +153,7 @@ impl Campaign {
                     let cell = &self.cells[first + which];
                     let who = cell.accelerator.unwrap_or("gateway");
                     bar.set_message(format!("{who}: {}", cell.case));
+                    bar.set_prefix(self.left(&bar));
                     let sample = self.measure(&cell.case, which).await?;
                     self.cells[first + which].samples.push(sample);
                     bar.inc(1);
@@ -161,6 +162,17 @@ impl Campaign {
         }
         bar.finish_and_clear();
         Ok(())
+    }
+
+    /// The time left: by how long each measurement took, and at first is meant to take.
+    fn left(&self, bar: &ProgressBar) -> String {
+        let done = u32::try_from(bar.position()).unwrap_or(u32::MAX);
+        let each = match done {
+            0 => self.times.warm_up + self.times.duration,
+            done => bar.elapsed() / done,
+        };
+        let left = bar.length().unwrap_or_default() - bar.position();
+        HumanDuration(each.mul_f64(left as f64)).to_string()
     }
 
     async fn measure(&self, case: &Case, which: usize) -> Result<Sample, Error> {
@@ -203,10 +215,10 @@ fn expected(case: &Case, active: Option<&Active>) -> Expected {
     }
 }
 
-/// On standard error, if that is a terminal. The time left is by how long each took.
+/// On standard error, if that is a terminal.
 fn bar(measurements: usize) -> ProgressBar {
     let bar = ProgressBar::new(measurements as u64);
-    let style = "{bar:24} {pos}/{len}, {eta} left  {msg}";
+    let style = "{bar:24} {pos}/{len}, {prefix} left  {msg}";
     if let Ok(style) = ProgressStyle::with_template(style) {
         bar.set_style(style);
     }
