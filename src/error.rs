@@ -29,4 +29,6 @@ pub mod exit {
     pub const DRAIN_TIMEOUT: u8 = 75;
     /// EX_CONFIG: the configuration has problems.
     pub const CONFIG: u8 = 78;
+    /// Not of sysexits(3): ended by SIGINT or SIGTERM before it was done, as shells tell it.
+    pub const INTERRUPTED: u8 = 130;
 }

@@ -344,7 +344,7 @@ fn limits(metrics: &Metrics, params: &GatewayParams) {
 }
 
 /// A connection costs a descriptor on each side; the soft limit is often 1024.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -4,6 +4,7 @@
 //! real client and a real backend (`tests/support`).
 
 mod accelerator;
+mod bench;
 mod demo;
 mod doctor;
 mod grpc;

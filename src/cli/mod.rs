@@ -1,5 +1,6 @@
 //! The commands.
 
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod doctor;
@@ -17,7 +18,7 @@ use crate::error::exit;
 #[command(
     name = "qat-gateway",
     version,
-    after_help = "Examples:\n  qat-gateway demo\n  qat-gateway check --config config/minimal.yaml\n  qat-gateway doctor --config config/minimal.yaml\n  qat-gateway run --config /etc/qat-gateway/gateway.yaml"
+    after_help = "Examples:\n  qat-gateway demo\n  qat-gateway check --config config/minimal.yaml\n  qat-gateway doctor --config config/minimal.yaml\n  qat-gateway bench handshake\n  qat-gateway run --config /etc/qat-gateway/gateway.yaml"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -55,6 +56,9 @@ enum Command {
     /// settings cost speed, each with what to type.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::Options),
+    /// Measure this machine.
+    #[command(subcommand)]
+    Bench(bench::What),
 }
 
 /// Parses the command line, runs the command.
@@ -81,5 +85,6 @@ pub fn main() -> ExitCode {
         } => check::run(&file),
         Command::Check { config: None, .. } => check::schema(),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Bench(what) => bench::run(&what),
     }
 }

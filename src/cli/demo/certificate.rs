@@ -69,6 +69,15 @@ pub fn make(folder: &Path) -> io::Result<DemoCertificates> {
     })
 }
 
+/// A certificate of this key for `localhost`, whose authority nobody knows.
+///
+/// # Errors
+/// OpenSSL fails.
+pub fn throw_away(key: &PKey<Private>) -> Result<X509, ErrorStack> {
+    let authority_key = p256()?;
+    leaf(key, &authority(&authority_key)?, &authority_key)
+}
+
 fn p256() -> Result<PKey<Private>, ErrorStack> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
     PKey::from_ec_key(EcKey::generate(&group)?)
