@@ -6,6 +6,7 @@
 
 mod commands;
 mod ffi;
+mod file;
 
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_int, c_uchar, c_ulong, c_void};
@@ -27,18 +28,25 @@ const X25519: c_int = openssl_sys::NID_X25519;
 static DEVICE: OnceLock<Device> = OnceLock::new();
 static METHODS: OnceLock<Methods> = OnceLock::new();
 
+/// It is a test's: what is wrong with it must not pass unseen.
+fn read(script: &str) -> Script {
+    match script.parse() {
+        Ok(script) => script,
+        Err(problem) => {
+            eprintln!("the simulated accelerator's script: {problem}");
+            std::process::abort()
+        }
+    }
+}
+
 fn device() -> &'static Device {
     DEVICE.get_or_init(|| {
         let script = std::env::var(crate::SCRIPT).unwrap_or_default();
-        // The environment is a test's: what is wrong with it must not pass unseen.
-        let script: Script = match script.parse() {
-            Ok(script) => script,
-            Err(problem) => {
-                eprintln!("{}: {problem}", crate::SCRIPT);
-                std::process::abort()
-            }
-        };
-        Device::new(script)
+        let device = Device::new(read(&script));
+        if let Some(path) = std::env::var_os(crate::SCRIPT_FILE) {
+            file::watch(device.clone(), path.into());
+        }
+        device
     })
 }
 
