@@ -41,9 +41,7 @@ fn absent(prefer: &[&str]) -> serde_json::Value {
 fn preferred_without_being_there_it_serves_in_software_and_says_why() {
     let backend = h2_backend();
     let asked = ["qat_engine", "qat_provider", "multibuffer"];
-    let gateway = setup(&backend)
-        .set("/acceleration", absent(&asked))
-        .start();
+    let gateway = setup(&backend).set("/acceleration", absent(&asked)).start();
     if let Some(curl) = Curl::new(&gateway) {
         curl.h2("/plain", &[]).expect(200);
     }

@@ -89,7 +89,10 @@ async fn it_opens_while_the_accelerator_fails_and_closes_by_itself() {
             assert_eq!(back, CROWD as f64, "{told}");
         }
         let log = gateway.log();
-        for words in ["the accelerator's breaker opens", "the accelerator works again"] {
+        for words in [
+            "the accelerator's breaker opens",
+            "the accelerator works again",
+        ] {
             assert!(log.contains(words), "no {words:?} in {log}");
         }
     }

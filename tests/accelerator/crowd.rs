@@ -12,6 +12,8 @@ use tokio_openssl::SslStream;
 /// Clients that have a handshake under way at a time.
 const AT_ONCE: usize = 64;
 
+type Stream = SslStream<TcpStream>;
+
 const REQUEST: &[u8] = b"GET /plain HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
@@ -57,17 +59,22 @@ impl Clients {
         tls::session_in(context, options)
     }
 
-    /// A handshake, and an answer to a request; or what went wrong.
-    pub(super) async fn visit(&self, gateway: &Gateway, index: usize) -> Result<(), String> {
+    /// A handshake, or what went wrong.
+    async fn shake(&self, gateway: &Gateway, index: usize) -> Result<Stream, String> {
         let tcp = TcpStream::connect(gateway.address()).await;
         let tcp = tcp.map_err(|error| format!("connect: {error}"))?;
         let stream = tls::handshake(self.session(index), tcp).await;
-        let stream = stream.map_err(|error| format!("client {index}: {error}"))?;
+        stream.map_err(|error| format!("client {index}: {error}"))
+    }
+
+    /// A handshake, and an answer to a request.
+    async fn visit(&self, gateway: &Gateway, index: usize) -> Result<(), String> {
+        let stream = self.shake(gateway, index).await?;
         in_time("an answer", ask(stream)).await
     }
 }
 
-async fn ask(mut stream: SslStream<TcpStream>) -> Result<(), String> {
+async fn ask(mut stream: Stream) -> Result<(), String> {
     let told = |error: std::io::Error| format!("request: {error}");
     stream.write_all(REQUEST).await.map_err(told)?;
     let mut answer = Vec::new();
@@ -107,4 +114,12 @@ pub(super) async fn visits_by(clients: &Clients, gateway: &Gateway, count: usize
     };
     let all = (0..AT_ONCE.min(count)).map(|_| one());
     futures_util::future::join_all(all).await.concat()
+}
+
+/// So many handshakes at once, without a request; what went wrong with any.
+pub(super) async fn handshakes(gateway: &Gateway, count: usize) -> Vec<String> {
+    let clients = Clients::of_each_key(gateway);
+    let all = (0..count).map(|index| clients.shake(gateway, index));
+    let all = futures_util::future::join_all(all).await;
+    all.into_iter().filter_map(Result::err).collect()
 }

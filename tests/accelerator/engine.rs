@@ -101,7 +101,9 @@ pub(super) fn operations(metrics: &Metrics, algorithm: &str) -> Operations {
 /// Ended handshakes with that outcome.
 pub(super) fn handshakes(gateway: &Gateway, outcome: &str) -> u64 {
     let labels = [("outcome", outcome)];
-    gateway.metrics().sum("gateway_tls_handshakes_total", &labels) as u64
+    gateway
+        .metrics()
+        .sum("gateway_tls_handshakes_total", &labels) as u64
 }
 
 /// Workers whose breaker is in that state.

@@ -2,8 +2,8 @@
 
 use support::Gateway;
 
-use super::engine::{COMPLETIONS, Operations, handshakes, operations, start, tell};
 use super::crowd::visits;
+use super::engine::{COMPLETIONS, Operations, handshakes, operations, start, tell};
 use crate::h2_backend;
 
 /// Handshakes with each script: a quarter of them of every kind of client.
@@ -119,7 +119,11 @@ async fn a_full_queue_is_waited_for() {
         let refused = ["queue_full:2,later:1"; 20].join(",");
         let (rsa, x25519) = under(&gateway, &format!("*={refused}")).await;
         assert_by(rsa, By::Accelerator, &format!("{completion}: {rsa:?}"));
-        assert_by(x25519, By::Accelerator, &format!("{completion}: {x25519:?}"));
+        assert_by(
+            x25519,
+            By::Accelerator,
+            &format!("{completion}: {x25519:?}"),
+        );
         // Twenty times two, of each of the three operations.
         let metrics = gateway.metrics();
         let refused = metrics.sum("gateway_accelerator_queue_full_total", &[]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use support::{eventually, eventually_async};
 
-use super::crowd::visits;
+use super::crowd::{self, visits};
 use super::engine::{COMPLETIONS, breakers, handshakes, offloading, start, tell};
 use crate::h2_backend;
 
@@ -34,10 +34,14 @@ async fn a_stuck_operation_ends_its_own_handshake_alone() {
 
             tell(&gateway, "release");
             eventually("an empty graveyard", || {
-                let left = gateway.metrics().sum("gateway_tls_graveyard_handshakes", &[]);
+                let left = gateway
+                    .metrics()
+                    .sum("gateway_tls_graveyard_handshakes", &[]);
                 (left == 0.0).then_some(())
             });
-            let buried = gateway.metrics().sum("gateway_tls_graveyard_buried_total", &[]);
+            let buried = gateway
+                .metrics()
+                .sum("gateway_tls_graveyard_buried_total", &[]);
             assert_eq!(buried, lost as f64, "{told}");
         }
     }
@@ -59,7 +63,9 @@ async fn a_stuck_operation_opens_the_breaker() {
     // It may have been opened, and closed again, meanwhile; if not it is now.
     assert_eq!(visits(&gateway, HANDSHAKES).await, [""; 0]);
     let labels = [("cause", "stuck")];
-    let opened = gateway.metrics().sum("gateway_accelerator_breaker_opened_total", &labels);
+    let opened = gateway
+        .metrics()
+        .sum("gateway_accelerator_breaker_opened_total", &labels);
     assert_eq!(opened, 1.0, "what is lost opens it once");
     eventually("closed breakers", || {
         (breakers(&gateway.metrics(), "closed") == 2).then_some(())
@@ -68,9 +74,9 @@ async fn a_stuck_operation_opens_the_breaker() {
     assert_eq!(handshakes(&gateway, "stalled"), 1);
 }
 
-/// Clients that are all accepted when `then` is done.
+/// Until so many clients are accepted, and some of their handshakes paused.
 async fn accepted(gateway: &support::Gateway, clients: usize) {
-    eventually_async("paused handshakes of all clients", || {
+    eventually_async("clients with paused handshakes", || {
         let metrics = gateway.metrics();
         let accepted = metrics.sum("gateway_listener_connections_total", &[]);
         let paused = metrics.sum("gateway_accelerator_operations_in_flight", &[]);
@@ -91,7 +97,7 @@ async fn the_end_waits_for_paused_operations() {
             accepted(&gateway, 48).await;
             gateway.terminate();
         };
-        let (failed, ()) = tokio::join!(visits(&gateway, 48), end);
+        let (failed, ()) = tokio::join!(crowd::handshakes(&gateway, 48), end);
         assert_eq!(failed, [""; 0], "{completion}");
         let exited = gateway.wait(Duration::from_secs(30));
         assert_eq!(exited.code, Some(0), "{completion}: {exited:#?}");
@@ -111,7 +117,7 @@ async fn the_end_does_not_wait_for_ever() {
             accepted(&gateway, 48).await;
             gateway.terminate();
         };
-        let (failed, ()) = tokio::join!(visits(&gateway, 48), end);
+        let (failed, ()) = tokio::join!(crowd::handshakes(&gateway, 48), end);
         // Those with RSA certificates.
         assert_eq!(failed.len(), 24, "{completion}: {failed:?}");
         let exited = gateway.wait(Duration::from_secs(30));

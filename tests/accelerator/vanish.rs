@@ -19,6 +19,7 @@ const AT_ONCE: usize = 128;
 const WITHIN: u64 = 50;
 /// What may stay of each, bytes: less than any SSL takes.
 const SLACK: u64 = 2048;
+const ROUNDS: usize = 4;
 
 fn count() -> usize {
     let told = std::env::var(COUNT).ok();
@@ -90,16 +91,26 @@ async fn nothing_stays_of_clients_that_vanish() {
         };
         let mut gateway = setup.listener("/handshake_timeout", "1s").start();
         let clients = Clients::of_each_key(&gateway);
-        rounds(&clients, &gateway, count() / 2).await;
+        rounds(&clients, &gateway, count()).await;
         quiet(&gateway, usize::MAX).await;
         let (files, memory) = (descriptors(&gateway), gateway.memory());
 
         let before = gateway.metrics();
-        rounds(&clients, &gateway, count()).await;
-        quiet(&gateway, files).await;
-        let grown = gateway.memory().saturating_sub(memory);
-        let most = count() as u64 * SLACK;
-        assert!(grown <= most, "{completion}: {grown} bytes more, {most} allowed");
+        // Allocators give memory back when they like; a leak only grows.
+        let most = memory + count() as u64 * SLACK;
+        let mut now = u64::MAX;
+        for _ in 0..ROUNDS {
+            rounds(&clients, &gateway, count()).await;
+            quiet(&gateway, files).await;
+            now = now.min(gateway.memory());
+            if now <= most {
+                break;
+            }
+        }
+        assert!(
+            now <= most,
+            "{completion}: {memory} bytes have become {now}"
+        );
         let buried = |metrics: &support::gateway::Metrics| {
             metrics.sum("gateway_tls_graveyard_buried_total", &[])
         };
