@@ -12,7 +12,7 @@ use support::client::s_client;
 use support::{Gateway, Setup, simulated, tool};
 
 use super::crowd::{Clients, visits_by};
-use super::engine::operations;
+use super::engine::{Operations, operations};
 use crate::{h2_backend, setup};
 
 const KEYS: [Key; 4] = [Key::Rsa2048, Key::Rsa3072, Key::Rsa4096, Key::P256];
@@ -53,6 +53,23 @@ fn programs(gateway: &Gateway, told: &str) {
     }
 }
 
+/// Crowds until some of what was to be offloaded is: what finds itself alone in a batch is
+/// quicker in software.
+async fn crowds(gateway: &Gateway, key: Key, told: &str) -> (Operations, Operations) {
+    let clients = Clients::any(gateway);
+    let mut done = Default::default();
+    for _ in 0..10 {
+        let failed = visits_by(&clients, gateway, CROWD).await;
+        assert_eq!(failed, [""; 0], "{told}");
+        let metrics = gateway.metrics();
+        done = (operations(&metrics, "rsa"), operations(&metrics, "x25519"));
+        if key == Key::P256 || done.0.accelerated > 0 {
+            break;
+        }
+    }
+    done
+}
+
 async fn handshakes(accelerator: &str, start: impl Fn(Key) -> Setup) {
     for key in KEYS {
         let gateway = start(key).start();
@@ -61,16 +78,15 @@ async fn handshakes(accelerator: &str, start: impl Fn(Key) -> Setup) {
         let named = format!("{accelerator}: in use (");
         assert!(page.starts_with(&named), "{told}: {page}");
         programs(&gateway, &told);
-        let failed = visits_by(&Clients::any(&gateway), &gateway, CROWD).await;
-        assert_eq!(failed, [""; 0], "{told}");
-        let metrics = gateway.metrics();
-        let (rsa, x25519) = (operations(&metrics, "rsa"), operations(&metrics, "x25519"));
+        let (rsa, x25519) = crowds(&gateway, key, &told).await;
         let told = format!("{told}: {rsa:?} {x25519:?}");
         assert_eq!(rsa.accelerated > 0, key != Key::P256, "{told}");
         assert!(x25519.accelerated > 0, "{told}");
         assert_eq!((rsa.redone, x25519.redone), (0, 0), "{told}");
         let labels = [("accelerator", accelerator), ("outcome", "completed")];
-        let accelerated = metrics.sum("gateway_tls_handshakes_total", &labels);
+        let accelerated = gateway
+            .metrics()
+            .sum("gateway_tls_handshakes_total", &labels);
         assert!(accelerated >= CROWD as f64, "{told}: {accelerated}");
     }
 }
