@@ -11,7 +11,7 @@ mod acceleration;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::accelerator::{self, Selection, System};
@@ -273,8 +273,10 @@ fn serve_admin(
     }
     if let Some(active) = &selection.active {
         let (name, metrics) = (active.name, metrics.clone());
+        let seen = Mutex::new(acceleration::Seen::default());
         refresh.push(Box::new(move || {
-            acceleration::copy(metrics.acceleration(), name, &stats);
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            acceleration::copy(metrics.acceleration(), name, &stats, &mut seen);
         }));
     }
     let state = AdminState {

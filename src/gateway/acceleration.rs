@@ -2,13 +2,22 @@
 
 use std::time::Duration;
 
+use qat_sys::lanes::{Kind, LANES};
 use qat_sys::offload::Path;
 
 use crate::accelerator::{Algorithm, BreakerState, Cause};
 use crate::telemetry::{AcceleratorMetrics, set_total};
 use crate::worker::AcceleratorStats;
 
-pub(super) fn copy(metrics: &AcceleratorMetrics, name: &str, workers: &[AcceleratorStats]) {
+/// Batches counted by the last scrape, by kind and fill: a histogram takes no totals.
+pub(super) type Seen = [[u64; LANES]; Kind::ALL.len()];
+
+pub(super) fn copy(
+    metrics: &AcceleratorMetrics,
+    name: &str,
+    workers: &[AcceleratorStats],
+    seen: &mut Seen,
+) {
     let sum = |value: &dyn Fn(&AcceleratorStats) -> u64| workers.iter().map(value).sum::<u64>();
     for algorithm in Algorithm::ALL {
         for path in Path::ALL {
@@ -18,6 +27,9 @@ pub(super) fn copy(metrics: &AcceleratorMetrics, name: &str, workers: &[Accelera
         }
     }
     breakers(metrics, name, workers);
+    for (kind, seen) in Kind::ALL.into_iter().zip(seen) {
+        batches(metrics, name, workers, kind, seen);
+    }
     let handshakes = || workers.iter().flat_map(|one| &one.handshakes);
     let pauses = handshakes().map(|one| one.pauses()).sum();
     let queue_full = handshakes().map(|one| one.queue_full()).sum();
@@ -39,6 +51,42 @@ pub(super) fn copy(metrics: &AcceleratorMetrics, name: &str, workers: &[Accelera
     let seconds = metrics.graveyard_oldest.with_label_values(labels);
     seconds.set(oldest.unwrap_or_default().as_secs_f64());
     set_total(&metrics.buried.with_label_values(labels), buried);
+}
+
+fn batches(
+    metrics: &AcceleratorMetrics,
+    name: &str,
+    workers: &[AcceleratorStats],
+    kind: Kind,
+    seen: &mut [u64; LANES],
+) {
+    let all = || workers.iter().filter_map(|one| one.worker.batches.as_ref());
+    if all().next().is_none() {
+        return;
+    }
+    let counters = || all().map(|counters| counters.of(kind));
+    let fill = metrics.batch_fill.with_label_values(&[name, kind.name()]);
+    for (index, seen) in seen.iter_mut().enumerate() {
+        let total: u64 = counters().map(|one| one.fill()[index]).sum();
+        for _ in *seen..total {
+            fill.observe((index + 1) as f64);
+        }
+        *seen = total;
+    }
+    let outcomes = [
+        ("lanes", counters().map(|one| one.in_lanes()).sum()),
+        ("declined", counters().map(|one| one.declined()).sum()),
+        ("refused", counters().map(|one| one.refused()).sum()),
+        ("failed", counters().map(|one| one.failed()).sum()),
+    ];
+    for (outcome, total) in outcomes {
+        let labels = &[name, kind.name(), outcome];
+        set_total(&metrics.batched.with_label_values(labels), total);
+    }
+    let waited: Duration = counters().map(|one| one.waited()).sum();
+    let labels = &[name, kind.name()];
+    let seconds = metrics.queue_seconds.with_label_values(labels);
+    seconds.set(waited.as_secs_f64());
 }
 
 fn breakers(metrics: &AcceleratorMetrics, name: &str, workers: &[AcceleratorStats]) {

@@ -18,6 +18,9 @@ pub struct Limbs {
     kind: Kind,
     /// Big-endian.
     modulus: Vec<u8>,
+    modulus_limbs: Vec<u64>,
+    /// The public exponent is 65537.
+    usual: bool,
     /// p, q, dp, dq and qinv, one after the other, each half as long as the modulus.
     numbers: Zeroizing<Vec<u64>>,
 }
@@ -38,10 +41,13 @@ impl Limbs {
         for part in parts {
             append(&mut numbers, part, bits / 16)?;
         }
-        let modulus = key.n.to_vec();
+        let mut modulus_limbs = Vec::with_capacity(bits / 64);
+        append(&mut modulus_limbs, &key.n, bits / 8)?;
         Some(Limbs {
             kind,
-            modulus,
+            modulus: key.n.to_vec(),
+            modulus_limbs,
+            usual: key.e.to_vec() == [1, 0, 1],
             numbers,
         })
     }
@@ -58,6 +64,11 @@ impl Limbs {
     /// Whether `input` is a number below the modulus, of the same length.
     pub(super) fn in_range(&self, input: &[u8]) -> bool {
         input.len() == self.modulus.len() && input < self.modulus.as_slice()
+    }
+
+    /// The modulus, if the library can verify what was done with the key.
+    pub(super) fn verifiable(&self) -> Option<*const u64> {
+        self.usual.then_some(self.modulus_limbs.as_ptr())
     }
 
     /// p, q, dp, dq, qinv.

@@ -25,6 +25,14 @@ pub(super) type RsaPrivateCrt = unsafe extern "C" fn(
     method: *const c_void,
     buffer: *mut u8,
 ) -> u32;
+pub(super) type RsaPublic = unsafe extern "C" fn(
+    from: Lanes<u8>,
+    to: LanesMut<u8>,
+    n: Lanes<u64>,
+    bits: c_int,
+    method: *const c_void,
+    buffer: *mut u8,
+) -> u32;
 pub(super) type X25519Public =
     unsafe extern "C" fn(public: LanesMut<u8>, private: Lanes<u8>) -> u32;
 pub(super) type X25519 =
@@ -54,10 +62,13 @@ pub enum LoadError {
     MissingSymbol { path: PathBuf, name: &'static str },
 }
 
-/// How RSA of one size is done, and the bytes of scratch memory it takes.
+/// How RSA of one size is done.
 #[derive(Clone, Copy)]
 pub(super) struct Method {
-    pub method: *const c_void,
+    pub private: *const c_void,
+    /// With the public exponent 65537.
+    pub public: *const c_void,
+    /// Bytes of scratch memory that either takes.
     pub buffer: usize,
 }
 
@@ -66,6 +77,7 @@ pub struct Library {
     path: PathBuf,
     version: String,
     pub(super) rsa_private_crt: RsaPrivateCrt,
+    pub(super) rsa_public: RsaPublic,
     pub(super) x25519_public: X25519Public,
     pub(super) x25519: X25519,
     x25519_supported: bool,
@@ -117,13 +129,23 @@ impl Library {
         unsafe {
             Ok(Library {
                 rsa_private_crt: symbols.get("mbx_rsa_private_crt_mb8")?,
+                rsa_public: symbols.get("mbx_rsa_public_mb8")?,
                 x25519_public: symbols.get("mbx_x25519_public_key_mb8")?,
                 x25519: symbols.get("mbx_x25519_mb8")?,
                 x25519_supported: supported(ALGO_X25519),
                 rsa_methods: [
-                    symbols.method("mbx_RSA2K_private_crt_Method", supported(ALGO_RSA_2K))?,
-                    symbols.method("mbx_RSA3K_private_crt_Method", supported(ALGO_RSA_3K))?,
-                    symbols.method("mbx_RSA4K_private_crt_Method", supported(ALGO_RSA_4K))?,
+                    symbols.rsa(
+                        ["mbx_RSA2K_private_crt_Method", "mbx_RSA2K_pub65537_Method"],
+                        supported(ALGO_RSA_2K),
+                    )?,
+                    symbols.rsa(
+                        ["mbx_RSA3K_private_crt_Method", "mbx_RSA3K_pub65537_Method"],
+                        supported(ALGO_RSA_3K),
+                    )?,
+                    symbols.rsa(
+                        ["mbx_RSA4K_private_crt_Method", "mbx_RSA4K_pub65537_Method"],
+                        supported(ALGO_RSA_4K),
+                    )?,
                 ],
                 version,
                 path,
@@ -185,21 +207,34 @@ impl Symbols<'_> {
     }
 
     /// # Safety
-    /// `name` must be the constructor of a method (`const mbx_RSA_Method* name(void)`).
-    unsafe fn method(&self, name: &'static str, wanted: bool) -> Result<Option<Method>, LoadError> {
+    /// `names` must be the constructors of methods (`const mbx_RSA_Method* name(void)`),
+    /// of the private operation and of the public one.
+    unsafe fn rsa(
+        &self,
+        names: [&'static str; 2],
+        wanted: bool,
+    ) -> Result<Option<Method>, LoadError> {
         type Constructor = unsafe extern "C" fn() -> *const c_void;
         type Size = unsafe extern "C" fn(*const c_void) -> c_int;
         if !wanted {
             return Ok(None);
         }
-        // SAFETY: the caller's promise, and the header's; both functions only read
+        // SAFETY: the caller's promise, and the header's; the functions only read
         // constants of the library.
         unsafe {
-            let method = self.get::<Constructor>(name)?();
+            let private = self.get::<Constructor>(names[0])?();
+            let public = self.get::<Constructor>(names[1])?();
             let size = self.get::<Size>("mbx_RSA_Method_BufSize")?;
-            let buffer = if method.is_null() { 0 } else { size(method) };
-            let buffer = usize::try_from(buffer).unwrap_or(0);
-            Ok((buffer > 0).then_some(Method { method, buffer }))
+            let size = |method: *const c_void| match method.is_null() {
+                true => 0,
+                false => usize::try_from(size(method)).unwrap_or(0),
+            };
+            let usable = size(private) > 0 && size(public) > 0;
+            Ok(usable.then(|| Method {
+                private,
+                public,
+                buffer: size(private).max(size(public)),
+            }))
         }
     }
 }

@@ -39,7 +39,7 @@ pub use calibrate::{Cost, Table, calibrate};
 pub use counters::{Counters, KindCounters};
 pub use key::Limbs;
 pub use library::{Library, LoadError};
-pub use operations::{Derive, Generate, Rsa, Scratch, Statuses, is_ordinary};
+pub use operations::{Derive, Generate, Rsa, Scratch, Statuses, Verified, is_ordinary};
 pub use self_test::{SelfTestError, self_test};
 
 /// Operations that the library does at once.

@@ -8,6 +8,7 @@ use std::ptr;
 use openssl::rand;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::library::Method;
 use super::{Kind, LANES, Library, Limbs};
 
 /// `output` = `input` to the power of the key's private exponent; both are as long as its
@@ -65,6 +66,18 @@ impl Statuses {
     }
 }
 
+/// What the public key says of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    Right,
+    Wrong,
+    /// The library can't do the key's public exponent, or the lane was empty.
+    No,
+}
+
+/// Bytes of the longest modulus.
+const LONGEST: usize = 4096 / 8;
+
 /// Memory that the library works in, kept from one group to the next and wiped after each.
 #[derive(Default)]
 pub struct Scratch(Vec<Line>);
@@ -89,26 +102,29 @@ impl Scratch {
 
 impl Library {
     /// All keys have to be of `kind`, and all inputs below their key's modulus: else no
-    /// lane is done.
+    /// lane is done. The second part tells of each lane whether its result has been
+    /// verified with the public key; one that has not, of a key with the usual public
+    /// exponent, is a wrong one.
     pub fn rsa(
         &self,
         kind: Kind,
         lanes: &mut [Option<Rsa<'_>>],
         scratch: &mut Scratch,
-    ) -> Statuses {
+    ) -> (Statuses, [Verified; LANES]) {
+        let none = (Statuses::MISMATCH, [Verified::No; LANES]);
         let (Some(method), Some(bits)) = (self.method(kind), kind.bits()) else {
-            return Statuses::MISMATCH;
+            return none;
         };
         let (mut from, mut to) = ([ptr::null(); LANES], [ptr::null_mut(); LANES]);
         let mut numbers = [[ptr::null(); LANES]; 5];
         if lanes.len() > LANES {
-            return Statuses::MISMATCH;
+            return none;
         }
         for (lane, rsa) in lanes.iter_mut().enumerate() {
             let Some(rsa) = rsa else { continue };
             let fits = rsa.key.kind() == kind && rsa.key.in_range(rsa.input);
             if !fits || rsa.output.len() != rsa.key.size() {
-                return Statuses::MISMATCH;
+                return none;
             }
             (from[lane], to[lane]) = (rsa.input.as_ptr(), rsa.output.as_mut_ptr());
             for (all, number) in numbers.iter_mut().zip(rsa.key.pointers()) {
@@ -131,12 +147,57 @@ impl Library {
                 dq.as_ptr(),
                 qinv.as_ptr(),
                 bits as c_int,
-                method.method,
+                method.private,
                 buffer.as_mut_ptr().cast(),
             )
         };
         buffer.zeroize();
-        Statuses(status)
+        (Statuses(status), self.verify(method, bits, lanes, scratch))
+    }
+
+    /// Raises the results to the public exponent, and compares with the inputs.
+    fn verify(
+        &self,
+        method: Method,
+        bits: usize,
+        lanes: &[Option<Rsa<'_>>],
+        scratch: &mut Scratch,
+    ) -> [Verified; LANES] {
+        let mut verified = [Verified::No; LANES];
+        let mut again = [[0; LONGEST]; LANES];
+        let (mut from, mut to) = ([ptr::null(); LANES], [ptr::null_mut(); LANES]);
+        let mut moduli = [ptr::null(); LANES];
+        for (lane, again) in again.iter_mut().enumerate() {
+            if let Some(Some(rsa)) = lanes.get(lane)
+                && let Some(modulus) = rsa.key.verifiable()
+            {
+                (from[lane], to[lane]) = (rsa.output.as_ptr(), again.as_mut_ptr());
+                (moduli[lane], verified[lane]) = (modulus, Verified::Wrong);
+            }
+        }
+        let buffer = scratch.take(method.buffer);
+        // SAFETY: as in `rsa`: numbers of `bits` bits, for which LONGEST is enough.
+        let status = Statuses(unsafe {
+            (self.rsa_public)(
+                from.as_ptr(),
+                to.as_ptr(),
+                moduli.as_ptr(),
+                bits as c_int,
+                method.public,
+                buffer.as_mut_ptr().cast(),
+            )
+        });
+        for (lane, rsa) in lanes.iter().enumerate() {
+            if let Some(rsa) = rsa
+                && verified[lane] == Verified::Wrong
+                && status.is_ok(lane)
+                && again[lane][..rsa.input.len()] == *rsa.input
+            {
+                verified[lane] = Verified::Right;
+            }
+        }
+        // Only public numbers were in the memory: the signature, and what was signed.
+        verified
     }
 
     /// The private halves are random (`RAND_priv_bytes(3)`) and clamped (RFC 7748, 5).

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Derive, Generate, Kind, LANES, Library, Limbs, Rsa, Scratch};
+use super::{Derive, Generate, Kind, LANES, Library, Limbs, Rsa, Scratch, Verified};
 use crate::job::Pausing;
 use crate::offload::Outcome;
 
@@ -96,30 +96,38 @@ impl Group {
     /// Computes them all; the results are where the operations want them.
     pub(super) fn in_lanes(&self, library: &Library, scratch: &mut Scratch) -> [Outcome; LANES] {
         let operation = |lane: usize| self.operations.get(lane);
-        let (statuses, low_order) = match self.kind {
+        match self.kind {
             Kind::X25519Generate => {
                 let mut lanes =
                     std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.generate());
-                (library.generate(&mut lanes), false)
+                let statuses = library.generate(&mut lanes);
+                std::array::from_fn(|lane| done(statuses.is_ok(lane)))
             }
             Kind::X25519Derive => {
                 let mut lanes =
                     std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.derive());
-                (library.derive(&mut lanes), true)
+                let statuses = library.derive(&mut lanes);
+                // Zeros are a result, which is for the caller to refuse.
+                let zeros = |lane| statuses.is_low_order(lane);
+                std::array::from_fn(|lane| done(statuses.is_ok(lane) || zeros(lane)))
             }
             Kind::Rsa2048 | Kind::Rsa3072 | Kind::Rsa4096 => {
                 let mut lanes = std::array::from_fn::<_, LANES, _>(|lane| operation(lane)?.rsa());
-                (library.rsa(self.kind, &mut lanes, scratch), false)
+                let (statuses, verified) = library.rsa(self.kind, &mut lanes, scratch);
+                std::array::from_fn(|lane| match verified[lane] {
+                    Verified::Right if statuses.is_ok(lane) => Outcome::Verified,
+                    Verified::No => done(statuses.is_ok(lane)),
+                    _ => Outcome::Failed,
+                })
             }
-        };
-        std::array::from_fn(|lane| {
-            // Zeros are a result, which is for the caller to refuse.
-            if statuses.is_ok(lane) || low_order && statuses.is_low_order(lane) {
-                Outcome::Done
-            } else {
-                Outcome::Failed
-            }
-        })
+        }
+    }
+}
+
+fn done(well: bool) -> Outcome {
+    match well {
+        true => Outcome::Done,
+        false => Outcome::Failed,
     }
 }
 

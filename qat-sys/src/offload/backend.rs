@@ -13,6 +13,8 @@ pub type Attachment = Box<dyn Any + Send + Sync>;
 pub enum Outcome {
     /// The result is there; it has not been verified.
     Done,
+    /// The result is there, and of RSA: the backend has verified it with the public key.
+    Verified,
     /// Not taken, for a reason that is no fault: too few in flight, a key of a size it does
     /// not do, a breaker that is open. The operation is done in software.
     Declined,

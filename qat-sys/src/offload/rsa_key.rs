@@ -115,6 +115,7 @@ impl Signer {
             None => Outcome::Declined,
         };
         let path = match outcome {
+            Outcome::Verified => Path::Accelerated,
             Outcome::Done if self.verifies(input, output) => Path::Accelerated,
             Outcome::Declined => Path::Software,
             Outcome::Done => {

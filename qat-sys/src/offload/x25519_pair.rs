@@ -27,7 +27,7 @@ impl Pair {
         let mut key = X25519Key::default();
         let outcome = shared.ask(|backend| backend.x25519_generate(&mut key));
         let (path, pair) = match outcome {
-            Outcome::Done => (Path::Accelerated, Pair::new(key)),
+            Outcome::Done | Outcome::Verified => (Path::Accelerated, Pair::new(key)),
             Outcome::Declined => (Path::Software, Pair::in_software(shared)?),
             Outcome::Failed => (Path::Redone, Pair::in_software(shared)?),
         };
@@ -78,10 +78,10 @@ impl Pair {
         let mut secret = Zeroizing::new([0; 32]);
         let outcome = shared.ask(|backend| backend.x25519_derive(&self.key, peer, &mut secret));
         let path = match outcome {
-            Outcome::Done if *secret != [0; 32] => Path::Accelerated,
+            Outcome::Done | Outcome::Verified if *secret != [0; 32] => Path::Accelerated,
             Outcome::Declined => Path::Software,
             // Zeros mean a bad peer, if software says so too.
-            Outcome::Done | Outcome::Failed => Path::Redone,
+            Outcome::Done | Outcome::Verified | Outcome::Failed => Path::Redone,
         };
         if path != Path::Accelerated {
             shared

@@ -3,7 +3,7 @@
 use openssl::derive::Deriver;
 use openssl::pkey::{Id, PKey};
 use qat_sys::lanes::{
-    Derive, Generate, Kind, LANES, Library, Limbs, Rsa, Scratch, Statuses, is_ordinary,
+    Derive, Generate, Kind, LANES, Library, Limbs, Rsa, Scratch, Statuses, Verified, is_ordinary,
 };
 
 use crate::{library, random, rsa};
@@ -184,9 +184,13 @@ fn rsa_agrees(kind: Kind, groups: usize) {
             let key = &limbs[key_of(lane)];
             (!hole(lane)).then_some(Rsa { key, input, output })
         });
-        let statuses = library.rsa(kind, &mut lanes.collect::<Vec<_>>(), &mut scratch);
+        let (statuses, verified) = library.rsa(kind, &mut lanes.collect::<Vec<_>>(), &mut scratch);
         for lane in 0..count {
             assert_eq!(statuses.is_ok(lane), !hole(lane));
+            // The first key has the public exponent 3.
+            let right = !hole(lane) && key_of(lane) != 0;
+            let expected = if right { Verified::Right } else { Verified::No };
+            assert_eq!(verified[lane], expected);
             if !hole(lane) {
                 assert_eq!(outputs[lane], keys[key_of(lane)].private(&inputs[lane]));
             }
@@ -229,11 +233,43 @@ fn what_does_not_fit_together_is_not_computed() {
             input: &input,
             output: &mut output,
         };
-        let statuses = library.rsa(kind, &mut [Some(operands)], &mut scratch);
+        let (statuses, verified) = library.rsa(kind, &mut [Some(operands)], &mut scratch);
         assert!(!statuses.is_ok(0) && output.iter().all(|byte| *byte == 0xaa));
+        assert_ne!(verified[0], Verified::Right);
     }
     let nine: Vec<_> = (0..9).map(|_| Some((random(), random()))).collect();
     assert!(!secrets(library, &nine).0.is_ok(0));
+}
+
+/// As after a fault in one of the two halves, which would give the key away.
+#[test]
+fn a_wrong_result_is_told() {
+    let Some(library) = library() else { return };
+    let key = &rsa::keys(2048)[1];
+    let own = |number: &openssl::bn::BigNumRef| number.to_owned().unwrap();
+    let mut dp = own(&key.key.dp);
+    dp.add_word(2).unwrap();
+    let wrong = qat_sys::offload::RsaKey {
+        n: own(&key.key.n),
+        e: own(&key.key.e),
+        d: own(&key.key.d),
+        p: own(&key.key.p),
+        q: own(&key.key.q),
+        dp,
+        dq: own(&key.key.dq),
+        qinv: own(&key.key.qinv),
+        attached: std::sync::OnceLock::new(),
+    };
+    let limbs = [Limbs::of(&wrong).unwrap(), Limbs::of(&key.key).unwrap()];
+    let (input, mut outputs) = (key.input(), [vec![0; 256], vec![0; 256]]);
+    let lanes = limbs.iter().zip(&mut outputs);
+    let lanes = lanes.map(|(key, output)| {
+        let input = &input;
+        Some(Rsa { key, input, output })
+    });
+    let mut lanes = lanes.collect::<Vec<_>>();
+    let (_, verified) = library.rsa(Kind::Rsa2048, &mut lanes, &mut Scratch::default());
+    assert_eq!(verified[..2], [Verified::Wrong, Verified::Right]);
 }
 
 #[test]

@@ -119,7 +119,9 @@ fn kinds_are_batched_apart() {
         assert_eq!(batch.run_all(), 2 + 3 + 5);
         for (job, (key, input)) in signing.into_iter().zip(inputs) {
             let (outcome, output) = job.finish();
-            assert_eq!((outcome, output), (Outcome::Done, key.private(&input)));
+            assert_eq!(output, key.private(&input));
+            // Done alone: of the key whose public exponent the library does not do.
+            assert!(matches!(outcome, Outcome::Done | Outcome::Verified));
         }
         assert!(
             deriving

@@ -1,6 +1,8 @@
 //! What the accelerator does: kept in totals elsewhere, copied before a scrape.
 
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
 
 use super::families::register;
 
@@ -22,6 +24,12 @@ pub struct AcceleratorMetrics {
     pub breaker: IntGaugeVec,
     /// How often breakers opened, by cause.
     pub breaker_opened: IntCounterVec,
+    /// Operations done in one batch, by kind.
+    pub batch_fill: HistogramVec,
+    /// Operations queued for a batch, by kind and what became of them.
+    pub batched: IntCounterVec,
+    /// Seconds they stood in the queue.
+    pub queue_seconds: GaugeVec,
     /// Abandoned handshakes whose operation has not come back.
     pub graveyard: IntGaugeVec,
     pub graveyard_oldest: GaugeVec,
@@ -81,6 +89,33 @@ impl AcceleratorMetrics {
                 "gateway_accelerator_breaker_opened_total",
                 "Times a breaker opened, by cause.",
                 &["accelerator", "cause"],
+            ),
+            batch_fill: register(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "gateway_accelerator_batch_fill",
+                        "Operations done in one batch, of the eight there is room for.",
+                    )
+                    .buckets((1..=8).map(f64::from).collect()),
+                    &["accelerator", "kind"],
+                ),
+            ),
+            batched: counter(
+                "gateway_accelerator_batched_operations_total",
+                "Operations by what became of them: done in lanes, declined (too few to gain), \
+                 refused (the queue was full), failed.",
+                &["accelerator", "kind", "outcome"],
+            ),
+            queue_seconds: register(
+                registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "gateway_accelerator_queue_seconds_total",
+                        "Time that operations stood in the queue for their batch.",
+                    ),
+                    &["accelerator", "kind"],
+                ),
             ),
             graveyard: gauge(
                 "gateway_tls_graveyard_handshakes",
