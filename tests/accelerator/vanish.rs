@@ -20,6 +20,9 @@ const WITHIN: u64 = 50;
 /// What may stay of each, bytes: less than any SSL takes.
 const SLACK: u64 = 2048;
 const ROUNDS: usize = 4;
+/// Handshakes of a worker at a time: a bound that every round comes to, since
+/// allocators keep the memory of their busiest moment.
+const PEAK: usize = 64;
 
 fn count() -> usize {
     let told = std::env::var(COUNT).ok();
@@ -89,14 +92,21 @@ async fn nothing_stays_of_clients_that_vanish() {
         let Some(setup) = offloading(&backend, completion) else {
             return;
         };
-        let mut gateway = setup.listener("/handshake_timeout", "1s").start();
+        let mut gateway = setup
+            .listener("/handshake_timeout", "1s")
+            .listener("/max_handshakes", PEAK)
+            .start();
         let clients = Clients::of_each_key(&gateway);
-        rounds(&clients, &gateway, count()).await;
-        quiet(&gateway, usize::MAX).await;
-        let (files, memory) = (descriptors(&gateway), gateway.memory());
+        let (mut files, mut memory) = (0, 0);
+        for _ in 0..2 {
+            rounds(&clients, &gateway, count()).await;
+            quiet(&gateway, usize::MAX).await;
+            files = files.max(descriptors(&gateway));
+            memory = memory.max(gateway.memory());
+        }
 
         let before = gateway.metrics();
-        // Allocators give memory back when they like; a leak only grows.
+        // Memory comes and goes a little; a leak only grows.
         let most = memory + count() as u64 * SLACK;
         let mut now = u64::MAX;
         for _ in 0..ROUNDS {
