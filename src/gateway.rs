@@ -125,6 +125,11 @@ impl Gateway {
         })
     }
 
+    /// What reopens the access log's file.
+    pub fn access_log(&self) -> Option<AccessWriter> {
+        self.access.clone()
+    }
+
     /// Serves until `stop` is ready, then drains. A second `again` cuts at once.
     pub async fn run(
         self,

@@ -92,6 +92,33 @@ fn metrics_tell_of_every_step() {
     }
 }
 
+/// As logrotate(8) does it.
+#[test]
+fn a_moved_access_log_is_opened_again_on_sighup() {
+    let backend = h2_backend();
+    let setup = setup(&backend);
+    let file = setup.folder().join("access.log");
+    let moved = setup.folder().join("access.log.1");
+    let gateway = setup
+        .set("/log", json!({ "access": file, "format": "text" }))
+        .start();
+    let Some(curl) = Curl::new(&gateway) else {
+        return;
+    };
+    let lines = |path: &std::path::Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().count()
+    };
+    curl.h2("/one", &[]).expect(200);
+    support::eventually("a line", || (lines(&file) == 1).then_some(()));
+    std::fs::rename(&file, &moved).expect("moved");
+    gateway.hang_up();
+    support::eventually("a new file", || file.exists().then_some(()));
+    curl.h2("/two", &[]).expect(200);
+    support::eventually("its line", || (lines(&file) == 1).then_some(()));
+    assert_eq!(lines(&moved), 1);
+}
+
 #[test]
 fn the_access_log_has_a_line_for_every_request() {
     let backend = h2_backend();

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::{self, GatewayParams};
 use crate::error::exit;
 use crate::gateway::{Ended, Gateway, StartError};
+use crate::telemetry::AccessWriter;
 use crate::{rt, telemetry};
 
 pub fn run(file: &Path) -> ExitCode {
@@ -38,9 +39,10 @@ pub fn serve(params: GatewayParams, started: impl FnOnce(&Gateway)) -> ExitCode 
         }
     };
     runtime.block_on(async {
-        let (Ok(mut term), Ok(mut int)) = (
+        let (Ok(mut term), Ok(mut int), Ok(hangup)) = (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
+            signal(SignalKind::hangup()),
         ) else {
             eprintln!("cannot listen for signals");
             return ExitCode::from(exit::OS);
@@ -56,6 +58,7 @@ pub fn serve(params: GatewayParams, started: impl FnOnce(&Gateway)) -> ExitCode 
             }
         };
         started(&gateway);
+        tokio::task::spawn_local(rotate(hangup, gateway.access_log()));
         either(&mut term, &mut int).await;
         let again = either(&mut term, &mut int);
         match gateway.run(std::future::ready(()), again).await {
@@ -63,6 +66,16 @@ pub fn serve(params: GatewayParams, started: impl FnOnce(&Gateway)) -> ExitCode 
             Ended::Cut => ExitCode::from(exit::DRAIN_TIMEOUT),
         }
     })
+}
+
+/// logrotate(8) moves the access log away, then says so.
+async fn rotate(mut hangup: Signal, log: Option<AccessWriter>) {
+    while hangup.recv().await.is_some() {
+        if let Some(log) = &log {
+            log.reopen();
+        }
+        tracing::info!("SIGHUP: the access log is opened again");
+    }
 }
 
 async fn either(term: &mut Signal, int: &mut Signal) {

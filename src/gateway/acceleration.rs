@@ -47,10 +47,12 @@ pub(super) fn copy(
         .filter_map(|one| one.graveyard.oldest())
         .max();
     let buried = sum(&|one| one.graveyard.buried());
-    metrics.graveyard.with_label_values(labels).set(gauge(size));
-    let seconds = metrics.graveyard_oldest.with_label_values(labels);
+    let graveyard = &metrics.graveyard;
+    let metric = graveyard.handshakes.with_label_values(labels);
+    metric.set(gauge(size));
+    let seconds = graveyard.oldest.with_label_values(labels);
     seconds.set(oldest.unwrap_or_default().as_secs_f64());
-    set_total(&metrics.buried.with_label_values(labels), buried);
+    set_total(&graveyard.buried.with_label_values(labels), buried);
 }
 
 fn batches(
@@ -65,7 +67,7 @@ fn batches(
         return;
     }
     let counters = || all().map(|counters| counters.of(kind));
-    let fill = metrics.batch_fill.with_label_values(&[name, kind.name()]);
+    let fill = metrics.batch.fill.with_label_values(&[name, kind.name()]);
     for (index, seen) in seen.iter_mut().enumerate() {
         let total: u64 = counters().map(|one| one.fill()[index]).sum();
         for _ in *seen..total {
@@ -81,11 +83,11 @@ fn batches(
     ];
     for (outcome, total) in outcomes {
         let labels = &[name, kind.name(), outcome];
-        set_total(&metrics.batched.with_label_values(labels), total);
+        set_total(&metrics.batch.operations.with_label_values(labels), total);
     }
     let waited: Duration = counters().map(|one| one.waited()).sum();
     let labels = &[name, kind.name()];
-    let seconds = metrics.queue_seconds.with_label_values(labels);
+    let seconds = metrics.batch.queue_seconds.with_label_values(labels);
     seconds.set(waited.as_secs_f64());
 }
 

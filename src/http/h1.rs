@@ -43,7 +43,7 @@ pub async fn serve<IO>(service: Rc<Service>, io: IO, peer: Rc<Peer>, mut drain: 
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let params = service.params.clone();
+    let (params, proxy) = (service.params.clone(), service.proxy.clone());
     let progress = Rc::new(Progress::default());
     progress.idle.set(Some(Instant::now()));
     let handler = {
@@ -61,8 +61,15 @@ where
         progress: progress.clone(),
     });
     let mut connection = builder(&params).serve_connection(io, handler);
-    if drive(&mut connection, &params, &progress, &drain).await == End::Cut {
-        return;
+    match drive(&mut connection, &params, &progress, &drain).await {
+        End::Cut => return,
+        End::Closed => {}
+        End::Failed(error) => {
+            if let Some(reason) = refused(&error) {
+                proxy.refused(reason);
+            }
+            tracing::debug!(%error, "HTTP/1.1 connection ended");
+        }
     }
     let parts = connection.into_parts();
     let mut io = parts.io.into_inner().io;
@@ -85,11 +92,24 @@ async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> std::io::Res
     Ok(())
 }
 
-#[derive(PartialEq, Eq)]
 enum End {
-    /// In order, or with an error that the client has been told.
     Closed,
+    /// The client has been told where there was a request to answer.
+    Failed(hyper::Error),
     Cut,
+}
+
+/// Why a request never came to a route, if that is what the error means.
+fn refused(error: &hyper::Error) -> Option<&'static str> {
+    if error.is_parse_too_large() {
+        Some("too_large")
+    } else if error.is_parse() {
+        Some("malformed")
+    } else if error.is_timeout() {
+        Some("timeout")
+    } else {
+        None
+    }
 }
 
 /// Serves until the connection's end.
@@ -114,10 +134,10 @@ where
             biased;
             // The connection itself first: it is what all else is about.
             result = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "HTTP/1.1 connection ended");
-                }
-                return End::Closed;
+                return match result {
+                    Ok(()) => End::Closed,
+                    Err(error) => End::Failed(error),
+                };
             }
             // Tells the client to close after the response at hand.
             () = &mut draining, if !closing => {

@@ -44,10 +44,23 @@ where
     let handshake = builder(params).handshake::<_, Bytes>(io.clone());
     let connection = match tokio::time::timeout(params.header_timeout, handshake).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return tracing::debug!(%error, "no HTTP/2 preface"),
-        Err(_) => return tracing::debug!("no HTTP/2 preface in time"),
+        Ok(Err(error)) => {
+            if !error.is_io() {
+                service.proxy.refused("malformed");
+            }
+            return tracing::debug!(%error, "no HTTP/2 preface");
+        }
+        Err(_) => {
+            service.proxy.refused("timeout");
+            return tracing::debug!("no HTTP/2 preface in time");
+        }
     };
+    let proxy = service.proxy.clone();
     if let Err(error) = Driver::new(service, connection, io, peer, drain).await {
+        let protocol = error.downcast_ref::<h2::Error>();
+        if protocol.is_some_and(|error| error.is_go_away() && error.is_library()) {
+            proxy.refused("malformed");
+        }
         tracing::debug!(%error, "HTTP/2 connection ended");
     }
 }

@@ -79,6 +79,11 @@ impl Proxy {
         }
     }
 
+    /// Counts a request that was refused before a route was looked for.
+    pub fn refused(&self, reason: &'static str) {
+        self.listener.http_error(reason);
+    }
+
     /// Whether anyone reads [`Peer::tls`].
     pub fn wants_tls(&self) -> bool {
         self.access.is_some()

@@ -138,6 +138,13 @@ fn malformed_requests_are_refused() {
             || answer.starts_with("HTTP/1.1 501");
         assert!(refused, "{shown:?}: {answer}");
     }
+    let malformed = [("reason", "malformed")];
+    support::eventually("they are counted", || {
+        let counted = gateway
+            .metrics()
+            .sum("gateway_http_errors_total", &malformed);
+        (counted >= 5.0).then_some(())
+    });
     assert_eq!(
         backend.record().count(),
         0,

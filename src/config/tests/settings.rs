@@ -152,7 +152,11 @@ fn acceleration() -> Vec<Row> {
             ["internal", "external", "heuristic", "event_driven"],
             ["busy" => "internal"]
         ),
-        timeout!("acceleration.qat_engine.poll_interval"),
+        row!("acceleration.qat_engine.poll_interval", ["1ms", "10s"], [
+            "0s" => "no time at all",
+            "often" => "is not a duration",
+            10 => "write a number with a unit",
+        ]),
         row!("acceleration.qat_engine.hardware_algorithms", ["0x21"], ["rsa" => ""]),
         row!("acceleration.qat_engine.software_algorithms", ["0xF"], ["21" => ""]),
         row!("acceleration.qat_engine.section", ["SHIM"], ["" => "is empty"]),

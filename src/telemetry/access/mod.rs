@@ -68,6 +68,7 @@ impl AccessSink {
 }
 
 /// The control thread's end.
+#[derive(Clone)]
 pub struct AccessWriter {
     queue: SyncSender<Message>,
 }

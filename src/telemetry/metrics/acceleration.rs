@@ -24,31 +24,47 @@ pub struct AcceleratorMetrics {
     pub breaker: IntGaugeVec,
     /// How often breakers opened, by cause.
     pub breaker_opened: IntCounterVec,
+    pub batch: BatchMetrics,
+    pub graveyard: GraveyardMetrics,
+}
+
+/// Of an accelerator that the workers' batches feed.
+pub struct BatchMetrics {
     /// Operations done in one batch, by kind.
-    pub batch_fill: HistogramVec,
+    pub fill: HistogramVec,
     /// Operations queued for a batch, by kind and what became of them.
-    pub batched: IntCounterVec,
+    pub operations: IntCounterVec,
     /// Seconds they stood in the queue.
     pub queue_seconds: GaugeVec,
-    /// Abandoned handshakes whose operation has not come back.
-    pub graveyard: IntGaugeVec,
-    pub graveyard_oldest: GaugeVec,
+}
+
+/// Abandoned handshakes whose operation has not come back.
+pub struct GraveyardMetrics {
+    pub handshakes: IntGaugeVec,
+    /// Seconds.
+    pub oldest: GaugeVec,
     pub buried: IntCounterVec,
 }
 
 const ACCELERATOR: &[&str] = &["accelerator"];
 
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+fn float(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    register(registry, GaugeVec::new(Opts::new(name, help), labels))
+}
+
 impl AcceleratorMetrics {
     pub(super) fn new(registry: &Registry) -> AcceleratorMetrics {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), labels))
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            register(registry, IntGaugeVec::new(Opts::new(name, help), labels))
-        };
-        let float = |name: &str, help: &str| {
-            register(registry, GaugeVec::new(Opts::new(name, help), ACCELERATOR))
-        };
+        let counter =
+            |name: &str, help: &str, labels: &[&str]| counter(registry, name, help, labels);
+        let gauge = |name: &str, help: &str, labels: &[&str]| gauge(registry, name, help, labels);
         AcceleratorMetrics {
             operations: counter(
                 "gateway_accelerator_operations_total",
@@ -62,8 +78,10 @@ impl AcceleratorMetrics {
                 ACCELERATOR,
             ),
             pause_seconds: float(
+                registry,
                 "gateway_accelerator_pause_seconds_total",
                 "Time that handshakes spent paused for the accelerator.",
+                ACCELERATOR,
             ),
             in_flight: gauge(
                 "gateway_accelerator_operations_in_flight",
@@ -90,43 +108,56 @@ impl AcceleratorMetrics {
                 "Times a breaker opened, by cause.",
                 &["accelerator", "cause"],
             ),
-            batch_fill: register(
+            batch: BatchMetrics::new(registry),
+            graveyard: GraveyardMetrics::new(registry),
+        }
+    }
+}
+
+impl BatchMetrics {
+    fn new(registry: &Registry) -> BatchMetrics {
+        let fill = HistogramOpts::new(
+            "gateway_accelerator_batch_fill",
+            "Operations done in one batch, of the eight there is room for.",
+        );
+        let fill = fill.buckets((1..=8).map(f64::from).collect());
+        let kind = &["accelerator", "kind"];
+        BatchMetrics {
+            fill: register(registry, HistogramVec::new(fill, kind)),
+            operations: counter(
                 registry,
-                HistogramVec::new(
-                    HistogramOpts::new(
-                        "gateway_accelerator_batch_fill",
-                        "Operations done in one batch, of the eight there is room for.",
-                    )
-                    .buckets((1..=8).map(f64::from).collect()),
-                    &["accelerator", "kind"],
-                ),
-            ),
-            batched: counter(
                 "gateway_accelerator_batched_operations_total",
                 "Operations by what became of them: done in lanes, declined (too few to gain), \
                  refused (the queue was full), failed.",
                 &["accelerator", "kind", "outcome"],
             ),
-            queue_seconds: register(
+            queue_seconds: float(
                 registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "gateway_accelerator_queue_seconds_total",
-                        "Time that operations stood in the queue for their batch.",
-                    ),
-                    &["accelerator", "kind"],
-                ),
+                "gateway_accelerator_queue_seconds_total",
+                "Time that operations stood in the queue for their batch.",
+                kind,
             ),
-            graveyard: gauge(
+        }
+    }
+}
+
+impl GraveyardMetrics {
+    fn new(registry: &Registry) -> GraveyardMetrics {
+        GraveyardMetrics {
+            handshakes: gauge(
+                registry,
                 "gateway_tls_graveyard_handshakes",
                 "Abandoned handshakes whose operation the accelerator has not given back.",
                 ACCELERATOR,
             ),
-            graveyard_oldest: float(
+            oldest: float(
+                registry,
                 "gateway_tls_graveyard_oldest_seconds",
                 "Age of the oldest of them.",
+                ACCELERATOR,
             ),
             buried: counter(
+                registry,
                 "gateway_tls_graveyard_buried_total",
                 "Handshakes ever abandoned with an operation in flight.",
                 ACCELERATOR,

@@ -21,6 +21,10 @@ impl Process {
         self.signal(Signal::INT);
     }
 
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a process"), signal).expect("signalled");

@@ -184,6 +184,10 @@ impl Gateway {
         self.process.interrupt();
     }
 
+    pub fn hang_up(&self) {
+        self.process.hang_up();
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
