@@ -48,7 +48,7 @@
 //!
 //! **Acceleration.** Private-key work is offloaded by a provider of our own
 //! (`qat_sys::offload`) in a private library context, in front of every accelerator:
-//! engines, libcrypto_mb, whatever comes. Making an engine OpenSSL's default
+//! engines, other providers, libcrypto_mb. Making an engine OpenSSL's default
 //! (`ENGINE_set_default`) would change the whole process, and a property query for a
 //! foreign provider would leave its failures to the handshake; here an operation that
 //! fails, lies or is declined is done again in software before OpenSSL hears of it. Each

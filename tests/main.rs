@@ -12,6 +12,7 @@ mod layers;
 mod lifecycle;
 mod limits;
 mod listener;
+mod provider;
 mod route;
 mod tls;
 mod upstream;

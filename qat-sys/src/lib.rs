@@ -1,6 +1,6 @@
 //! The C boundary of qat-gateway: what the gateway uses of OpenSSL beyond the
 //! `openssl` crate, behind safe wrappers, and the only unsafe code of the project but for
-//! an ENGINE that its tests simulate.
+//! an ENGINE and a provider that its tests simulate.
 //!
 //! | module | wraps |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | [`job`] | the side of the async job: pausing, and who completes it |
 //! | [`task`] | other work in an async job |
 //! | [`engine`] | an ENGINE, where this OpenSSL has them |
-//! | [`provider`] | a provider in a library context of its own |
+//! | [`provider`] | another's provider, in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
 //! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
 //! | [`memory`] | what OpenSSL allocates with |

@@ -98,10 +98,13 @@ pub struct ProviderParams {
     pub properties: Option<String>,
 }
 
+/// The name of Intel's provider.
+pub const QATPROVIDER: &str = "qatprovider";
+
 impl Default for ProviderParams {
     fn default() -> Self {
         ProviderParams {
-            name: "qatprovider".to_owned(),
+            name: QATPROVIDER.to_owned(),
             folder: None,
             properties: None,
         }

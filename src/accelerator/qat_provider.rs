@@ -1,10 +1,12 @@
-//! Intel's qatprovider, or another provider by its name, in a library context of its
-//! own.
+//! Intel's qatprovider, or another provider by its name, in a library context of its own.
 
-use qat_sys::provider::Private;
+use std::sync::Arc;
 
+use qat_sys::provider::ProviderBackend;
+
+use super::active::Source;
 use super::cards::cards;
-use super::params::ProviderParams;
+use super::params::{ProviderParams, QATPROVIDER};
 use super::system::cpu_lacks;
 use super::{AccelerationParams, Accelerator, AcceleratorName, Loaded, Probe, Reason, System};
 
@@ -14,44 +16,77 @@ pub struct QatProvider {
     params: ProviderParams,
 }
 
+impl Accelerator for QatProvider {
+    fn name(&self) -> &'static str {
+        AcceleratorName::QatProvider.as_str()
+    }
+
+    /// Loads it, for good: a provider is started by being loaded.
+    fn probe(&self, system: &System) -> Result<Probe, Vec<Reason>> {
+        let backend = self.look(system)?;
+        Ok(Probe {
+            what: self.what(&backend),
+        })
+    }
+
+    fn load(&self, _: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>> {
+        let backend = self.look(system)?;
+        Ok(Loaded {
+            what: self.what(&backend),
+            algorithms: backend.algorithms(),
+            source: Some(Source::Jobs(Arc::new(backend))),
+        })
+    }
+}
+
 impl QatProvider {
     pub fn new(params: &ProviderParams) -> QatProvider {
         QatProvider {
             params: params.clone(),
         }
     }
-}
 
-impl Accelerator for QatProvider {
-    fn name(&self) -> &'static str {
-        AcceleratorName::QatProvider.as_str()
+    fn what(&self, backend: &ProviderBackend) -> String {
+        let (name, properties) = (&self.params.name, backend.properties());
+        format!("the provider {name} ({properties})")
     }
 
-    fn probe(&self, system: &System) -> Result<Probe, Vec<Reason>> {
-        // Cards or CPU: as for the engine, whose code it shares.
-        let mut reasons = cards(system).reasons;
-        reasons.extend(cpu_lacks(system));
-        reasons.push(
-            match Private::load(&self.params.name, self.params.folder.as_deref()) {
-                Ok(_) => Reason::NotOffloading {
-                    what: format!("the provider {}", self.params.name),
-                },
-                Err(error) => Reason::ProviderNotLoaded {
-                    name: self.params.name.clone(),
-                    error: error.to_string(),
-                },
-            },
-        );
+    /// The provider, where it could work and has something to offer.
+    fn look(&self, system: &System) -> Result<ProviderBackend, Vec<Reason>> {
+        let mut reasons = Vec::new();
+        let mut usable = true;
+        if self.params.name == QATPROVIDER {
+            // Cards or CPU: as for the engine, whose code it shares. Either is enough; what
+            // keeps the other from working is told all the same.
+            let cards = cards(system);
+            let cpu = cpu_lacks(system);
+            usable = !cards.usable.is_empty() || cpu.is_none();
+            reasons.extend(cards.reasons);
+            reasons.extend(cpu);
+        }
         if !qat_sys::job::is_capable() {
             reasons.push(Reason::NoAsyncJobs);
+            usable = false;
+        }
+        let ProviderParams {
+            name,
+            folder,
+            properties,
+        } = &self.params;
+        match ProviderBackend::load(name, folder.as_deref(), properties.as_deref()) {
+            Ok(backend) if usable && backend.algorithms().is_empty() => {
+                reasons.push(Reason::NothingOffered {
+                    name: name.clone(),
+                    properties: backend.properties().to_owned(),
+                });
+            }
+            Ok(backend) if usable => return Ok(backend),
+            Ok(_) => {}
+            Err(error) => reasons.push(Reason::ProviderNotLoaded {
+                name: name.clone(),
+                error: error.to_string(),
+            }),
         }
         Err(reasons)
-    }
-
-    fn load(&self, _: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>> {
-        match self.probe(system) {
-            Ok(_) => Err(Vec::new()),
-            Err(reasons) => Err(reasons),
-        }
     }
 }

@@ -74,8 +74,10 @@ pub enum Reason {
     EngineNotStarted { id: String, error: String },
     #[error("the provider {name} cannot be loaded: {error}")]
     ProviderNotLoaded { name: String, error: String },
-    #[error("{what} loads, but offloading to it is not in this version")]
-    NotOffloading { what: String },
+    #[error(
+        "the provider {name} is loaded, but \"{properties}\" finds no RSA or X25519 of its own"
+    )]
+    NothingOffered { name: String, properties: String },
     #[error("its test failed: {0}")]
     Flawed(Flaw),
     #[error("it does nothing of what acceleration.offload lists")]

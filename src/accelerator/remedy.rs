@@ -79,6 +79,9 @@ fn other(reason: &Reason) -> Option<String> {
             "apt install libcrypto-mb11  # or acceleration.multibuffer.library".to_owned()
         }
         Reason::EngineNotStarted { id, .. } => format!("openssl engine -t -c -v {id}"),
+        Reason::NothingOffered { name, .. } => {
+            format!("openssl list -provider {name} -signature-algorithms -key-exchange-algorithms")
+        }
         Reason::ProviderNotLoaded { name, .. } if name == "qatprovider" => {
             "git clone https://github.com/intel/QAT_Engine && cd QAT_Engine && ./autogen.sh && \
              ./configure --enable-qat_provider && make install  # or OPENSSL_MODULES=FOLDER"

@@ -12,7 +12,7 @@ use qat_gateway::accelerator::{
 use serde_json::json;
 use support::client::curl::Curl;
 
-use crate::{EXECUTABLE, h2_backend, setup};
+use crate::{h2_backend, setup};
 
 const EXIT_UNAVAILABLE: i32 = 69;
 
@@ -86,34 +86,33 @@ fn required_without_being_there_it_refuses_to_start_with_every_reason() {
     }
 }
 
-/// Another module of OpenSSL's stands in for qatprovider: loading looks at names alone.
+/// A module of OpenSSL's stands in for one that has nothing to offer.
 #[test]
 fn a_provider_that_loads_is_not_claimed_to_offload() {
     let openssl = Command::new("openssl").args(["version", "-m"]).output();
     let openssl = openssl.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let modules = openssl.unwrap_or_default();
     let modules = modules.split('"').nth(1).unwrap_or_default();
-    let module = Path::new(modules).join("legacy.so");
-    if !module.exists() {
+    if !Path::new(modules).join("legacy.so").exists() {
         eprintln!("SKIPPED: OpenSSL's module legacy.so is not installed");
         return;
     }
     let backend = h2_backend();
-    let setup = setup(&backend)
+    let exited = setup(&backend)
         .set("/acceleration/prefer", json!(["qat_provider"]))
-        .set("/acceleration/require", true);
-    std::os::unix::fs::symlink(&module, setup.folder().join("qatprovider.so")).expect("linked");
-    let output = Command::new(EXECUTABLE)
-        .args(["run", "--config"])
-        .arg(setup.write())
-        .current_dir(setup.folder())
-        .env("OPENSSL_MODULES", setup.folder())
-        .output()
-        .expect("it runs");
-    assert_eq!(output.status.code(), Some(EXIT_UNAVAILABLE), "{output:?}");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let words = "the provider qatprovider loads, but offloading to it is not in this version";
-    assert!(stderr.contains(words), "{stderr}");
+        .set("/acceleration/require", true)
+        .set(
+            "/acceleration/qat_provider",
+            json!({ "name": "legacy", "folder": modules }),
+        )
+        .try_start()
+        .err()
+        .expect("it ends");
+    assert_eq!(exited.code, Some(EXIT_UNAVAILABLE), "{exited:#?}");
+    let words = "qat_provider: not used\n  - the provider legacy is loaded, but \
+                 \"provider=legacy\" finds no RSA or X25519 of its own\n";
+    let stderr = &exited.stderr;
+    assert!(stderr.contains(words), "no {words:?} in {stderr}");
 }
 
 #[test]

@@ -108,6 +108,24 @@ async fn the_simulated_engine() {
     .await;
 }
 
+#[tokio::test]
+async fn the_simulated_provider() {
+    if simulated::module().is_none() {
+        return tool::skip("the simulated provider was not built beside this test");
+    }
+    let backend = h2_backend();
+    handshakes("qat_provider", |key| {
+        let setup = offloading(&backend, key, "qat_provider");
+        let modules = setup.folder().join("modules");
+        std::fs::create_dir(&modules).expect("made");
+        assert!(simulated::install_module(&modules).expect("linked"));
+        setup
+            .set("/acceleration/qat_provider/name", "simulated")
+            .set("/acceleration/qat_provider/folder", "modules")
+    })
+    .await;
+}
+
 /// `QAT_GATEWAY_CRYPTO_MB` may name libcrypto_mb, or the folder it is in.
 #[tokio::test]
 async fn multibuffer() {

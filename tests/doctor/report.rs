@@ -175,7 +175,7 @@ fn certificates_are_told_with_their_keys_and_their_age() {
     let text = String::from_utf8(text).expect("text");
     for words in [
         "  edge: RSA 2048 for rsa.example, expires in ",
-        "    accelerable: signature and key exchange (X25519), by qat_engine and multibuffer\n",
+        "    accelerable: signature and key exchange (X25519), by every accelerator\n",
         "  edge: ECDSA P-256 for old.example, expired ",
         "\n  qat_engine: cannot be used\n    - ",
         "\n  software: can be used (OpenSSL 3",

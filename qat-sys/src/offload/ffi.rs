@@ -61,10 +61,6 @@ pub(super) type Init = unsafe extern "C" fn(
     *mut *mut c_void,
 ) -> c_int;
 
-/// crypto.h.in
-pub(super) const CRYPTO_EX_INDEX_X509: c_int = 3;
-pub(super) const CRYPTO_EX_INDEX_EVP_PKEY: c_int = 17;
-
 pub(super) enum X509Sig {}
 
 unsafe extern "C" {
@@ -178,12 +174,6 @@ unsafe extern "C" {
         properties: *const c_char,
         method: *const SSL_METHOD,
     ) -> *mut SSL_CTX;
-    pub(super) fn X509_set_ex_data(x509: *mut X509, index: c_int, data: *mut c_void) -> c_int;
-    pub(super) fn EVP_PKEY_set_ex_data(
-        key: *mut EVP_PKEY,
-        index: c_int,
-        data: *mut c_void,
-    ) -> c_int;
     pub(super) fn X509_new_ex(context: *mut OSSL_LIB_CTX, properties: *const c_char) -> *mut X509;
     pub(super) fn d2i_AutoPrivateKey_ex(
         key: *mut *mut EVP_PKEY,

@@ -1,9 +1,8 @@
 //! The library context with our provider in it.
 
-use std::cell::RefCell;
-use std::os::raw::{c_int, c_long, c_void};
+use std::os::raw::c_long;
 use std::ptr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use foreign_types::ForeignType;
 use openssl::error::ErrorStack;
@@ -13,44 +12,27 @@ use openssl::provider::Provider;
 use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509;
 
-use super::context::{Shared, guarded};
+use super::context::Shared;
 use super::counters::{Algorithm, Counters};
 use super::software::{Software, check};
 use super::{Backend, ffi, provider};
 
 /// A library context whose TLS servers have their private-key work done by a backend.
 ///
-/// Every clone, and every TLS context, key and certificate made here, keeps the library
-/// context alive. What is taken out of these again (a certificate's public key, a
-/// session's peer) does not: it must go before them.
+/// It stays for the life of the process, and so does the backend: OpenSSL cleans up after
+/// every thread that has used a library context when the thread ends, be the context freed
+/// by then or not (`OPENSSL_thread_stop_ex(3)`), and which threads have used it nobody
+/// knows. So it is something to have one of for a worker, not for a connection; clones are
+/// the same one, and what is made in it may go in any order and on any thread.
 #[derive(Clone)]
 pub struct Offload {
-    library: Arc<Library>,
+    library: &'static LibCtx,
     counters: Arc<Counters>,
-}
-
-/// The fields are dropped in this order: a provider goes before its context.
-struct Library {
-    _offload: Provider,
-    _default: Provider,
-    context: LibCtx,
-}
-
-thread_local! {
-    /// Of objects that this thread has freed: OpenSSL tells it before it is done with
-    /// them, so the library goes later.
-    static LEFT: RefCell<Vec<Arc<Library>>> = const { RefCell::new(Vec::new()) };
-}
-
-fn sweep() {
-    let left = LEFT.try_with(RefCell::take);
-    drop(left);
 }
 
 impl Offload {
     /// What is not among `algorithms` is done by OpenSSL's default provider.
     pub fn new(backend: Arc<dyn Backend>, algorithms: &[Algorithm]) -> Result<Offload, ErrorStack> {
-        sweep();
         let counters = Arc::new(Counters::default());
         let shared = Arc::new(Shared {
             backend,
@@ -70,32 +52,27 @@ impl Offload {
             )
         })?;
         let offload = provider::with(shared, || Provider::load(Some(&context), "offload"))?;
-        let library = Arc::new(Library {
-            _offload: offload,
-            _default: default,
-            context,
-        });
-        Ok(Offload { library, counters })
+        // Given back, a provider would be unloaded.
+        std::mem::forget((offload, default));
+        Ok(Offload {
+            library: Box::leak(Box::new(context)),
+            counters,
+        })
     }
 
     /// A TLS server's context. `SSL_CTX_new_ex(3)`.
     pub fn server_context(&self) -> Result<SslContextBuilder, ErrorStack> {
-        sweep();
         // SAFETY: valid objects; the builder takes over the one reference.
         unsafe {
             let raw = ffi::SSL_CTX_new_ex(
-                self.library.context.as_ptr(),
+                self.library.as_ptr(),
                 c"?provider=offload".as_ptr(),
                 openssl_sys::TLS_server_method(),
             );
             if raw.is_null() {
                 return Err(ErrorStack::get());
             }
-            let builder = SslContextBuilder::from_ptr(raw);
-            self.keep(&CONTEXTS, |index, data| {
-                openssl_sys::SSL_CTX_set_ex_data(raw, index, data)
-            })?;
-            Ok(builder)
+            Ok(SslContextBuilder::from_ptr(raw))
         }
     }
 
@@ -108,17 +85,13 @@ impl Offload {
                 ptr::null_mut(),
                 &mut der,
                 pkcs8_der.len() as c_long,
-                self.library.context.as_ptr(),
+                self.library.as_ptr(),
                 c"provider=default".as_ptr(),
             );
             if key.is_null() {
                 return Err(ErrorStack::get());
             }
-            let owned = PKey::from_ptr(key);
-            self.keep(&KEYS, |index, data| {
-                ffi::EVP_PKEY_set_ex_data(key, index, data)
-            })?;
-            Ok(owned)
+            Ok(PKey::from_ptr(key))
         }
     }
 
@@ -128,7 +101,7 @@ impl Offload {
         // SAFETY: a certificate made here; if it cannot be read, OpenSSL frees it and sets
         // the pointer to null.
         unsafe {
-            let context = self.library.context.as_ptr();
+            let context = self.library.as_ptr();
             let mut raw = ffi::X509_new_ex(context, c"provider=default".as_ptr());
             if raw.is_null() {
                 return Err(ErrorStack::get());
@@ -138,122 +111,17 @@ impl Offload {
                 openssl_sys::X509_free(raw);
                 return Err(ErrorStack::get());
             }
-            let owned = X509::from_ptr(read);
-            self.keep(&CERTIFICATES, |index, data| {
-                ffi::X509_set_ex_data(read, index, data)
-            })?;
-            Ok(owned)
+            Ok(X509::from_ptr(read))
         }
-    }
-
-    /// Gives an object a reference to the library, which comes back by [`left`].
-    fn keep(
-        &self,
-        class: &Class,
-        set: impl FnOnce(c_int, *mut c_void) -> c_int,
-    ) -> Result<(), ErrorStack> {
-        let index = class.index()?;
-        let library = Arc::into_raw(self.library.clone());
-        if set(index, library.cast_mut().cast()) != 1 {
-            // SAFETY: the reference of the line before, which nobody has taken.
-            drop(unsafe { Arc::from_raw(library) });
-            return Err(ErrorStack::get());
-        }
-        Ok(())
     }
 
     /// Where to fetch from, with the property query `?provider=offload`.
     pub fn library(&self) -> &LibCtxRef {
-        &self.library.context
+        self.library
     }
 
     /// To be read from any thread, also when the rest is gone.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
-}
-
-impl Drop for Offload {
-    fn drop(&mut self) {
-        sweep();
-    }
-}
-
-/// Where OpenSSL's objects of a class keep their library. `CRYPTO_get_ex_new_index(3)`.
-struct Class {
-    number: c_int,
-    index: OnceLock<c_int>,
-}
-
-static CONTEXTS: Class = Class::new(openssl_sys::CRYPTO_EX_INDEX_SSL_CTX);
-static CERTIFICATES: Class = Class::new(ffi::CRYPTO_EX_INDEX_X509);
-static KEYS: Class = Class::new(ffi::CRYPTO_EX_INDEX_EVP_PKEY);
-
-impl Class {
-    const fn new(number: c_int) -> Class {
-        Class {
-            number,
-            index: OnceLock::new(),
-        }
-    }
-
-    fn index(&self) -> Result<c_int, ErrorStack> {
-        let index = *self.index.get_or_init(|| {
-            // SAFETY: functions of the right types for any class.
-            unsafe {
-                openssl_sys::CRYPTO_get_ex_new_index(
-                    self.number,
-                    0,
-                    ptr::null_mut(),
-                    None,
-                    Some(none),
-                    Some(left),
-                )
-            }
-        });
-        if index < 0 {
-            Err(ErrorStack::get())
-        } else {
-            Ok(index)
-        }
-    }
-}
-
-/// The copy of an object would have a reference that is not its own.
-unsafe extern "C" fn none(
-    _to: *mut openssl_sys::CRYPTO_EX_DATA,
-    _from: *const openssl_sys::CRYPTO_EX_DATA,
-    data: *mut *mut c_void,
-    _index: c_int,
-    _argl: c_long,
-    _argp: *mut c_void,
-) -> c_int {
-    if !data.is_null() {
-        // SAFETY: OpenSSL's place for what the copy shall have.
-        unsafe { *data = ptr::null_mut() };
-    }
-    1
-}
-
-unsafe extern "C" fn left(
-    _parent: *mut c_void,
-    data: *mut c_void,
-    _all: *mut openssl_sys::CRYPTO_EX_DATA,
-    _index: c_int,
-    _argl: c_long,
-    _argp: *mut c_void,
-) {
-    if data.is_null() {
-        return;
-    }
-    guarded((), || {
-        // SAFETY: the reference that `keep` gave.
-        let library = unsafe { Arc::from_raw(data.cast::<Library>()) };
-        let mut library = Some(library);
-        let kept = LEFT.try_with(|left| left.borrow_mut().extend(library.take()));
-        if kept.is_err() {
-            // The thread is ending: there is no later.
-            std::mem::forget(library);
-        }
-    });
 }

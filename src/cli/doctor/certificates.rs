@@ -30,12 +30,12 @@ fn report(listener: &str, certificate: &tls::Certificate) -> Certificate {
     }
 }
 
-/// What qatengine and libcrypto_mb both take. The key exchange (X25519) is accelerated
+/// What qatengine, qatprovider and libcrypto_mb all take. The key exchange (X25519) is accelerated
 /// whatever the certificate's key.
 fn judge(key: &PKeyRef<Private>) -> (Accelerable, &'static str) {
     match (key.id(), key.bits()) {
         (Id::RSA, 2048 | 3072 | 4096) => {
-            let why = "signature and key exchange (X25519), by qat_engine and multibuffer";
+            let why = "signature and key exchange (X25519), by every accelerator";
             (Accelerable::Yes, why)
         }
         (Id::RSA, _) => {

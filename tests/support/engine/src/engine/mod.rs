@@ -6,18 +6,17 @@
 
 mod commands;
 mod ffi;
-mod file;
 
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_int, c_uchar, c_ulong, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::OnceLock;
 
 use openssl_sys::{ENGINE, EVP_PKEY, EVP_PKEY_CTX, RSA};
 
 use crate::device::Device;
-use crate::script::{Operation, Script};
+use crate::plugin::{self, guarded};
+use crate::script::Operation;
 
 const ID: &CStr = c"simulated";
 const NAME: &CStr = c"Simulated accelerator (tests only, no security)";
@@ -28,26 +27,12 @@ const X25519: c_int = openssl_sys::NID_X25519;
 static DEVICE: OnceLock<Device> = OnceLock::new();
 static METHODS: OnceLock<Methods> = OnceLock::new();
 
-/// It is a test's: what is wrong with it must not pass unseen.
-fn read(script: &str) -> Script {
-    match script.parse() {
-        Ok(script) => script,
-        Err(problem) => {
-            eprintln!("the simulated accelerator's script: {problem}");
-            std::process::abort()
-        }
-    }
+fn device() -> &'static Device {
+    DEVICE.get_or_init(plugin::device)
 }
 
-fn device() -> &'static Device {
-    DEVICE.get_or_init(|| {
-        let script = std::env::var(crate::SCRIPT).unwrap_or_default();
-        let device = Device::new(read(&script));
-        if let Some(path) = std::env::var_os(crate::SCRIPT_FILE) {
-            file::watch(device.clone(), path.into());
-        }
-        device
-    })
+fn held_back(operation: Operation, output: &mut [u8]) -> bool {
+    plugin::held_back(device(), operation, output)
 }
 
 /// Made once, kept for ever.
@@ -212,26 +197,4 @@ unsafe extern "C" fn derive(
             c_int::from(held_back(Operation::Derive, output))
         }
     })
-}
-
-/// Pauses the running job as the script says, then gives the result; false if it is none.
-/// Without a job, as real engines do, it is given at once.
-fn held_back(operation: Operation, output: &mut [u8]) -> bool {
-    if !qat_sys::job::in_job() {
-        return true;
-    }
-    let result = output.to_vec();
-    output.fill(0);
-    match device().run(operation, Box::new(move || Some(result))) {
-        Ok(bytes) => {
-            output.copy_from_slice(&bytes);
-            true
-        }
-        Err(_) => false,
-    }
-}
-
-/// No panic reaches OpenSSL.
-fn guarded<T>(failed: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(failed)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslContext, SslVersion};
 use qat_sys::handshake::leaked;
 use qat_sys::offload::{Algorithm, Backend, Offload, Path};
@@ -13,11 +13,11 @@ use crate::engine::{qatengine, turn};
 use crate::job::{Job, MODES, certificate};
 use crate::{generated, leaks};
 
-const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
+pub(crate) const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
 
 /// What a script makes of a handshake's three operations. A wrong result of X25519 is not
 /// among them: nobody could tell it from a right one.
-const SCRIPTS: &[(&str, Path, Path)] = {
+pub(crate) const SCRIPTS: &[(&str, Path, Path)] = {
     use Path::{Accelerated, Redone, Software};
     &[
         ("", Accelerated, Accelerated),
@@ -36,8 +36,19 @@ const SCRIPTS: &[(&str, Path, Path)] = {
     ]
 };
 
+/// An engine or a provider cannot decline: it fails.
+pub(crate) fn as_plugin(path: &Path) -> Path {
+    match path {
+        Path::Software => Path::Redone,
+        other => *other,
+    }
+}
+
 fn server(offload: &Offload) -> SslContext {
-    let key = PKey::from_rsa(generated().clone()).unwrap();
+    server_with(offload, PKey::from_rsa(generated().clone()).unwrap())
+}
+
+pub(crate) fn server_with(offload: &Offload, key: PKey<Private>) -> SslContext {
     let leaf = certificate(&key).to_der().unwrap();
     let leaf = offload.certificate(&leaf).unwrap();
     let key = key.private_key_to_pkcs8().unwrap();
@@ -47,13 +58,13 @@ fn server(offload: &Offload) -> SslContext {
     server.build()
 }
 
-fn offload(backend: Arc<dyn Backend>) -> (Offload, SslContext) {
+pub(crate) fn offload(backend: Arc<dyn Backend>) -> (Offload, SslContext) {
     let offload = Offload::new(backend, &Algorithm::ALL).unwrap();
     let server = server(&offload);
     (offload, server)
 }
 
-fn counted(offload: &Offload, algorithm: Algorithm, path: Path) -> u64 {
+pub(crate) fn counted(offload: &Offload, algorithm: Algorithm, path: Path) -> u64 {
     offload.counters().get(algorithm, path)
 }
 
@@ -75,18 +86,13 @@ fn no_handshake_fails() {
 #[test]
 fn no_handshake_fails_with_an_engine() {
     for (script, rsa, x25519) in SCRIPTS {
-        // An engine cannot decline: it fails.
-        let as_engine = |path: &Path| match path {
-            Path::Software => Path::Redone,
-            other => *other,
-        };
         let Some(turn) = turn(script) else { return };
         for mode in MODES {
             let (offload, server) = offload(turn.0.clone());
             for version in VERSIONS {
                 Job::handshake(&server, mode, version).finish();
             }
-            let (rsa, x25519) = (as_engine(rsa), as_engine(x25519));
+            let (rsa, x25519) = (as_plugin(rsa), as_plugin(x25519));
             let told = format!("{script} {mode:?} {:?}", offload.counters());
             assert_eq!(counted(&offload, Algorithm::Rsa, rsa), 2, "{told}");
             assert_eq!(counted(&offload, Algorithm::X25519, x25519), 4, "{told}");
@@ -95,7 +101,7 @@ fn no_handshake_fails_with_an_engine() {
 }
 
 /// Handshakes side by side; each is stepped until all are at their end.
-fn together(server: &SslContext, count: usize) {
+pub(crate) fn together(server: &SslContext, count: usize) {
     let start = |index: usize| Job::handshake(server, MODES[index % 2], VERSIONS[index / 2 % 2]);
     let mut jobs: Vec<_> = (0..count).map(start).collect();
     while !jobs.is_empty() {
@@ -141,7 +147,7 @@ fn an_engine_serves_workers_that_share_a_key() {
 }
 
 /// Two threads, whose handshakes use one context, and so one key.
-fn workers(backend: Arc<dyn Backend>) {
+pub(crate) fn workers(backend: Arc<dyn Backend>) {
     let (offload, server) = offload(backend);
     std::thread::scope(|scope| {
         let threads = [(); 2].map(|()| scope.spawn(|| together(&server, 32)));
@@ -188,9 +194,30 @@ fn what_is_never_answered_stays_paused() {
             let (kept, dropped) = (start(), start());
             dropped.abandon();
             assert_eq!(leaked(), before + 1, "{script}");
-            // Also to the dropped one, whose SSL must still be there.
+            // Also to the dropped one, whose SSL must still be there. On a busy machine one may
+            // be at an earlier operation.
+            simulated.set_script("");
             simulated.device().release();
             kept.finish();
         }
     }
+}
+
+/// OpenSSL cleans up after a thread when it ends, in every library context it has used.
+#[test]
+fn a_thread_may_outlive_an_offload() {
+    let (offload, server) = offload(Arc::new(Simulated::new("*=later:1")));
+    let (told, done) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        together(&server, 4);
+        drop(server);
+        told.send(()).unwrap();
+        // Until all that is of the offload is gone.
+        let _ = gone.recv();
+    });
+    done.recv().unwrap();
+    drop(offload);
+    drop(go);
+    thread.join().unwrap();
 }

@@ -1,9 +1,10 @@
-//! Backends asked in real async jobs, alone and by handshakes: the simulated one, and an
-//! ENGINE.
+//! Backends asked in real async jobs, alone and by handshakes: the simulated one, an
+//! ENGINE, and a provider.
 
 mod engine;
 mod handshakes;
 mod job;
+mod provider;
 mod simulated;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -1,5 +1,16 @@
 //! A provider in a library context of its own: what OpenSSL does elsewhere in the
 //! process stays as it is.
+//!
+//! | file | |
+//! |---|---|
+//! | `mod` | [`Private`]: the library context, and what is loaded into it |
+//! | `backend` | [`ProviderBackend`]: its operations, for an offloading provider of ours |
+//! | `chosen` | keys and contexts of a property query in that library context |
+//! | `ffi` | what openssl-sys lacks |
+
+mod backend;
+mod chosen;
+mod ffi;
 
 use std::ffi::CString;
 use std::path::Path;
@@ -7,6 +18,8 @@ use std::path::Path;
 use openssl::error::ErrorStack;
 use openssl::lib_ctx::{LibCtx, LibCtxRef};
 use openssl::provider::Provider;
+
+pub use backend::ProviderBackend;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
@@ -19,6 +32,9 @@ pub enum ProviderError {
 
 /// `default` and one more provider. The fields are dropped in this order: a provider
 /// goes before its context. `OSSL_PROVIDER(3)`, `OSSL_LIB_CTX(3)`.
+///
+/// Other threads that have used the context must have ended before it is dropped
+/// (`OPENSSL_thread_stop_ex(3)`).
 pub struct Private {
     _provider: Provider,
     _default: Provider,

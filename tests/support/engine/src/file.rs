@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use super::read;
 use crate::device::Device;
+use crate::plugin::read;
 
 const RELEASE: &str = "release";
 const EVERY: Duration = Duration::from_millis(2);
 
 /// Obeys what is written to the file, and removes it, for as long as the process lives.
-pub(super) fn watch(device: Device, path: PathBuf) {
+pub(crate) fn watch(device: Device, path: PathBuf) {
     let work = move || {
         loop {
             if let Ok(told) = std::fs::read_to_string(&path) {
