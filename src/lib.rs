@@ -46,6 +46,18 @@
 //! than its socket BIO: it knows when a read has emptied the socket, and gathers what a
 //! handshake writes. It is small enough for a job's 32 KiB stack.
 //!
+//! **Acceleration.** Private-key work is offloaded by a provider of our own
+//! (`qat_sys::offload`) in a private library context, in front of every accelerator:
+//! engines, other providers, libcrypto_mb. Making an engine OpenSSL's default
+//! (`ENGINE_set_default`) would change the whole process, and a property query for a
+//! foreign provider would leave its failures to the handshake; here an operation that
+//! fails, lies or is declined is done again in software before OpenSSL hears of it. Each
+//! worker has a library context of its own, so that neither keys nor locks are shared, and
+//! a software context beside it: each handshake takes the one that is better now
+//! ([`accelerator::Worker::choose`]). libcrypto_mb's batches are run by a task that yields
+//! to the runtime until nothing that is ready adds to them: no timer, no wait for lanes
+//! that stay empty.
+//!
 //! **Configuration.** Raw structs give the JSON Schema; the schema finds every
 //! structural problem at once; what stands is resolved to the parameter types that each
 //! module declares. `admin` stands below `config` for that reason.

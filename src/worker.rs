@@ -123,9 +123,11 @@ fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Ready>) {
             Ok(listeners) => {
                 let stats = offload.as_ref().map(|offload| offload.stats(&listeners));
                 let _ = ready.send(Ok(stats));
-                let tasks = listeners
-                    .into_iter()
-                    .map(|(listener, socket)| listener.run(socket, drain.clone()));
+                let tasks = listeners.into_iter().map(|(listener, socket)| async {
+                    let admission = listener.admission.clone();
+                    listener.run(socket, drain.clone()).await;
+                    admission.emptied().await;
+                });
                 futures_util::future::join_all(tasks).await;
             }
             Err(error) => {
@@ -140,7 +142,6 @@ fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Ready>) {
             }
         }
         drop(drain);
-        // Connections end by themselves, or with the process.
         std::future::pending::<()>().await;
     });
 }

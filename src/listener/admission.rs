@@ -48,6 +48,13 @@ impl Admission {
         self.freed.notified().await;
     }
 
+    /// Returns when no connection is left; to be awaited when nobody awaits `freed` any more.
+    pub async fn emptied(&self) {
+        while self.connections.get() > 0 {
+            self.freed().await;
+        }
+    }
+
     /// Counts a connection and its handshake.
     pub fn connection(self: &Rc<Self>) -> (ConnectionSlot, HandshakeSlot) {
         self.connections.set(self.connections.get() + 1);
@@ -127,5 +134,22 @@ mod tests {
         assert_eq!(admission.full(), Some("max_connections"));
         drop(connection);
         assert_eq!(admission.full(), None);
+    }
+
+    #[tokio::test]
+    async fn it_is_empty_after_the_last_connection() {
+        let admission = Admission::new(3, 2, 1);
+        admission.emptied().await;
+        let (first, handshake) = admission.connection();
+        let (second, _) = admission.connection();
+        let ends = async move {
+            drop(handshake);
+            tokio::task::yield_now().await;
+            drop(first);
+            tokio::task::yield_now().await;
+            drop(second);
+        };
+        tokio::join!(admission.emptied(), ends);
+        assert_eq!(admission.connections.get(), 0);
     }
 }

@@ -9,13 +9,14 @@ use super::super::tree::{self, Kind, Node};
 use super::super::{load, schema};
 use super::certs;
 use super::schema::keys;
-use crate::accelerator::AcceleratorName;
+use crate::accelerator::{AccelerationParams, AcceleratorName, Polling};
 use crate::http::HttpParams;
 use crate::route::{HostMatch, PathMatch, ValueMatch};
 use crate::tls::{Alpn, ClientAuth, TlsVersion};
 use crate::upstream::{BalancerKind, EndpointAddress, Protocol};
 
 pub(super) const FULL: &str = include_str!("../../../config/full.yaml");
+const QAT: &str = include_str!("../../../config/qat.yaml");
 pub(super) const MINIMAL: &str = include_str!("../../../config/minimal.yaml");
 
 #[test]
@@ -42,6 +43,22 @@ fn minimal_loads_from_a_file_without_warnings() {
     assert_eq!(tls.session_tickets, 1);
     assert!(tls.groups.contains(&"X25519".to_owned()));
     assert_eq!(params.clusters[0].protocol, Protocol::H2c);
+}
+
+#[test]
+fn qat_loads_without_warnings() {
+    let dir = certs::folder();
+    let file = dir.path().join("qat.yaml");
+    std::fs::write(&file, QAT).unwrap();
+    let loaded = load(&file, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.warnings, []);
+    let acceleration = loaded.params.acceleration;
+    assert_eq!(acceleration.prefer[0], AcceleratorName::QatEngine);
+    assert!(!acceleration.require);
+    let (engine, defaults) = (acceleration.engine, AccelerationParams::default());
+    assert_eq!(engine.id, defaults.engine.id);
+    assert_eq!(engine.options.polling, Polling::External);
+    assert_eq!(acceleration.breaker, defaults.breaker);
 }
 
 #[test]

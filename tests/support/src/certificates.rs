@@ -18,16 +18,17 @@ use openssl::x509::{X509, X509Builder, X509Name};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     Rsa2048,
+    Rsa3072,
+    Rsa4096,
     P256,
 }
 
 impl Key {
     pub fn generate(self) -> PKey<Private> {
         match self {
-            Key::Rsa2048 => {
-                let key = Rsa::generate(2048).expect("an RSA key");
-                PKey::from_rsa(key).expect("an RSA key")
-            }
+            Key::Rsa2048 => rsa(2048),
+            Key::Rsa3072 => rsa(3072),
+            Key::Rsa4096 => rsa(4096),
             Key::P256 => {
                 let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("P-256");
                 let key = EcKey::generate(&group).expect("a P-256 key");
@@ -35,6 +36,11 @@ impl Key {
             }
         }
     }
+}
+
+fn rsa(bits: u32) -> PKey<Private> {
+    let key = Rsa::generate(bits).expect("an RSA key");
+    PKey::from_rsa(key).expect("an RSA key")
 }
 
 /// A certificate, its key, and the intermediates to its authority.

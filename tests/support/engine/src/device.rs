@@ -105,10 +105,10 @@ impl Device {
                     return Err(Outcome::Failed);
                 }
             }
-            answer = self.next(operation);
-            if matches!(answer, Answer::QueueFull(_)) {
+            if self.state().script.refuses_for_ever(operation) {
                 break;
             }
+            answer = self.next(operation);
         }
         match answer {
             Answer::Declined | Answer::QueueFull(_) => {

@@ -4,19 +4,27 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::device::Device;
+use crate::file;
 use crate::script::{Operation, Script};
 
 pub(crate) fn device() -> Device {
     let script = std::env::var(crate::SCRIPT).unwrap_or_default();
-    // The environment is a test's: what is wrong with it must not pass unseen.
-    let script: Script = match script.parse() {
+    let device = Device::new(read(&script));
+    if let Some(path) = std::env::var_os(crate::SCRIPT_FILE) {
+        file::watch(device.clone(), path.into());
+    }
+    device
+}
+
+/// It is a test's: what is wrong with it must not pass unseen.
+pub(crate) fn read(script: &str) -> Script {
+    match script.parse() {
         Ok(script) => script,
         Err(problem) => {
-            eprintln!("{}: {problem}", crate::SCRIPT);
+            eprintln!("the simulated accelerator's script: {problem}");
             std::process::abort()
         }
-    };
-    Device::new(script)
+    }
 }
 
 /// Pauses the running job as the script says, then gives the result; false if it is none.

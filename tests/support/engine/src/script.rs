@@ -38,7 +38,8 @@ pub enum Answer {
     Twice,
     /// `afterwards:MS`: completed, and again so much later, when the SSL may be gone.
     Afterwards(Duration),
-    /// `queue_full:N`: refused N times; then the next entry is used.
+    /// `queue_full:N`: refused N times; then the next entry is used. Declined if it is the
+    /// last one.
     QueueFull(u32),
     /// `batch:MS`: waits for eight of them, or so long.
     Batch(Duration),
@@ -91,6 +92,12 @@ impl Script {
             1 => entries[0],
             _ => entries.pop_front().unwrap_or(Answer::Now),
         }
+    }
+
+    /// Whether there is nothing left but an entry that refuses.
+    pub(crate) fn refuses_for_ever(&self, operation: Operation) -> bool {
+        let entries = &self.0[operation as usize];
+        entries.len() == 1 && matches!(entries[0], Answer::QueueFull(_))
     }
 }
 

@@ -51,6 +51,7 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(config)
             .current_dir(folder)
+            .envs(setup.environment().iter().cloned())
             .stdin(Stdio::null())
             .stdout(output("stdout"))
             .stderr(output("stderr"))

@@ -1,5 +1,6 @@
 //! A configuration that works, to be changed by a test.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ pub struct Setup {
     port: u16,
     admin: SocketAddr,
     config: Value,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Setup {
@@ -53,6 +55,7 @@ impl Setup {
             port,
             admin,
             config,
+            environment: Vec::new(),
         }
     }
 
@@ -99,6 +102,12 @@ impl Setup {
     /// [`Setup::set`] below cluster 0.
     pub fn cluster(self, pointer: &str, value: impl Into<Value>) -> Setup {
         self.set(&format!("/clusters/0{pointer}"), value)
+    }
+
+    /// Sets an environment variable of the gateway's.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Setup {
+        self.environment.push((name.to_owned(), value.into()));
+        self
     }
 
     /// Listener 0 speaks plaintext.
@@ -152,6 +161,10 @@ impl Setup {
 
     pub(super) fn executable(&self) -> &Path {
         &self.executable
+    }
+
+    pub(super) fn environment(&self) -> &[(String, OsString)] {
+        &self.environment
     }
 
     pub(super) fn into_parts(self) -> (TempDir, Authority, u16, SocketAddr) {

@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# The gateway with what Debian 13 has for it: qatengine's multi-buffer code (QAT_SW) and
+# libcrypto_mb, with every kind of key, for curl and `openssl s_client`. Says SKIPPED where
+# the CPU, or this machine, cannot. Needs root.
+#
+#   tests/real-engine.sh BINARY [ROOT]
+#
+# ROOT  a folder with Debian 13 and $packages; without it one is made, and removed
+set -euo pipefail
+
+packages=qatengine,libcrypto-mb11,openssl,curl,nghttp2-server
+
+skip() { printf 'SKIPPED: %s: %s\n' "$1" "$2"; }
+fail() { printf 'FAILED: %s\n' "$1"; exit 1; }
+ok() { printf '%s ... ok\n' "$1"; }
+limited() { timeout --kill-after=30s "$@"; }
+
+# ------------------------------------------------------------------- outside of the root
+
+outside() {
+    local binary root=${2:-} work
+    binary=$(realpath -e "${1:?which binary of the gateway}")
+    if ! grep -qwE 'avx512ifma|avx_ifma' /proc/cpuinfo; then
+        skip "real accelerators" "the CPU has neither AVX512-IFMA nor AVX-IFMA"
+        return
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        skip "real accelerators" "chroot needs root"
+        return
+    fi
+    work=$(mktemp -d)
+    # shellcheck disable=SC2064 # as it is now
+    trap "rm -rf --one-file-system '$work'" EXIT
+    if [ -z "$root" ]; then
+        local made=0
+        root=$work/root
+        INCLUDE=$packages limited 900 "$(dirname "$0")/../docker/make-root.sh" "$root" 2>"$work/log" || made=$?
+        case $made in
+        0) ;;
+        69 | 77 | 124) skip "real accelerators" "$(tail -n 1 "$work/log")"; return ;;
+        *) cat "$work/log"; fail "make-root.sh ended with $made" ;;
+        esac
+    fi
+    if ! unshare --mount true 2>"$work/log"; then
+        skip "real accelerators" "$(tail -n 1 "$work/log")"
+        return
+    fi
+    # In a mount namespace of its own: nothing stays mounted, and ROOT is not changed.
+    mkdir "$work/tried"
+    cp "$binary" "$work/tried/qat-gateway"
+    cp "$0" "$work/tried/real-engine.sh"
+    # shellcheck disable=SC2016 # for the inner shell
+    limited 600 unshare --mount --fork bash -euc '
+        for folder in proc sys dev; do mount --rbind "/$folder" "$1/$folder"; done
+        mount --bind "$2" "$1/mnt"
+        exec chroot "$1" bash /mnt/real-engine.sh --inside' - "$root" "$work/tried"
+}
+
+# ------------------------------------------------------------------------- inside of it
+
+# Intel's engine looks at the CPU itself, and takes none but Intel's.
+qat_sw_lacks() {
+    local vendor flag
+    vendor=$(sed -n 's/^vendor_id[^:]*: //p' /proc/cpuinfo | head -n 1)
+    if [ "$vendor" != GenuineIntel ]; then
+        echo "the CPU's vendor is $vendor, not GenuineIntel"
+        return
+    fi
+    for flag in avx512ifma vaes vpclmulqdq; do
+        grep -qw "$flag" /proc/cpuinfo || { echo "the CPU lacks $flag"; return; }
+    done
+}
+
+certificate() { # rsa:BITS or ec
+    local kind=(-newkey "$1")
+    if [ "$1" = ec ]; then kind=(-newkey ec -pkeyopt ec_paramgen_curve:P-256); fi
+    openssl req -x509 "${kind[@]}" -nodes -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost -keyout edge.key -out edge.pem 2>openssl.log ||
+        { cat openssl.log; fail "no certificate"; }
+}
+
+configuration() { # accelerator
+    cat <<END
+workers: 1
+admin: { address: "127.0.0.1:$admin" }
+log: { access: off }
+acceleration:
+  prefer: [$1]
+  require: true
+  offload: [rsa, x25519]
+  break_even: 1
+listeners:
+  - name: edge
+    address: 127.0.0.1:$edge
+    max_handshakes_per_client: 512
+    tls: { certificates: [{ certificate_chain: edge.pem, private_key: edge.key }] }
+    routes: [{ cluster: backend }]
+clusters: [{ name: backend, endpoints: ["127.0.0.1:$backend"] }]
+END
+}
+
+get() {
+    curl -sS --noproxy '*' --max-time 20 --curves X25519:P-256 --cacert edge.pem "$@" "https://localhost:$edge/"
+}
+
+admin() { curl -sS --noproxy '*' --max-time 20 "http://127.0.0.1:$admin$1"; }
+
+# Operations of an algorithm that went a path.
+counted() {
+    admin /metrics | sed -n "s/^gateway_accelerator_operations_total{.*algorithm=\"$1\".*path=\"$2\".*} //p"
+}
+
+answers() {
+    local version got
+    for version in 1.2 1.3; do
+        got=$(get --tlsv$version --tls-max $version) || fail "curl, TLS $version"
+        [ "$got" = backend ] || fail "curl, TLS $version: $got"
+        printf 'GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n' |
+            limited 20 openssl s_client -connect "127.0.0.1:$edge" -servername localhost "-tls${version/./_}" \
+                -groups X25519:P-256 -CAfile edge.pem -verify_return_error -quiet -ign_eof >s_client 2>&1 || true
+        grep -q 'HTTP/1.1 200' s_client || { cat s_client; fail "s_client, TLS $version"; }
+    done
+}
+
+crowd() {
+    local version count
+    export -f get
+    export edge
+    for version in 1.2 1.3; do
+        seq 64 | xargs -P 16 -I{} bash -c "get --tlsv$version --tls-max $version" >crowd || true
+        count=$(grep -c backend crowd || true)
+        [ "$count" -eq 64 ] || fail "a crowd, TLS $version: $count answers of 64"
+    done
+}
+
+try() { # accelerator, key
+    local ended=0 gateway
+    certificate "$2"
+    configuration "$1" >gateway.yaml
+    ./qat-gateway run --config gateway.yaml >log 2>&1 &
+    gateway=$!
+    for _ in $(seq 300); do
+        if admin /readyz >/dev/null 2>&1; then break; fi
+        kill -0 "$gateway" 2>/dev/null || { cat log; fail "$1: it does not start"; }
+        sleep 0.1
+    done
+    admin /accelerators | grep -q "^$1: in use" || { cat log; fail "$1 is not in use"; }
+    answers
+    local rsa x25519 again
+    # Until enough came at once to fill a batch: what is alone is quicker in software.
+    for _ in $(seq 10); do
+        crowd
+        rsa=$(counted rsa accelerated) x25519=$(counted x25519 accelerated)
+        if [ "$2" = ec ] || [ "$rsa" -gt 0 ]; then break; fi
+    done
+    again=$(($(counted rsa redone) + $(counted x25519 redone)))
+    [ "$x25519" -gt 0 ] || fail "$1: no X25519 was offloaded"
+    [ "$again" -eq 0 ] || fail "$1: $again operations were done again"
+    case $2 in
+    rsa:*) [ "$rsa" -gt 0 ] || fail "$1: no RSA was offloaded" ;;
+    *) [ "$rsa" -eq 0 ] || fail "$1: RSA was offloaded without an RSA key" ;;
+    esac
+    kill -TERM "$gateway"
+    wait "$gateway" || ended=$?
+    [ "$ended" -eq 0 ] || { cat log; fail "$1: SIGTERM: exit code $ended"; }
+    ok "$1, $2: TLS 1.2 and 1.3; offloaded: $rsa of RSA, $x25519 of X25519"
+}
+
+inside() {
+    local accelerator key lacks
+    cd /mnt
+    unset OPENSSL_CONF SSL_CERT_FILE
+    # Below the ports that the kernel gives away.
+    edge=$((20000 + $$ % 4000)) admin=$((24000 + $$ % 4000)) backend=$((28000 + $$ % 4000))
+    mkdir -p www
+    echo backend >www/index.html
+    nghttpd --no-tls --address=127.0.0.1 --htdocs=www "$backend" >nghttpd 2>&1 &
+    for accelerator in multibuffer qat_engine; do
+        lacks=$(qat_sw_lacks)
+        if [ $accelerator = qat_engine ] && [ -n "$lacks" ]; then
+            skip "qatengine's QAT_SW" "$lacks"
+            continue
+        fi
+        for key in rsa:2048 rsa:3072 rsa:4096 ec; do try $accelerator $key; done
+    done
+    kill %1
+}
+
+case ${1:-} in
+--inside) inside ;;
+*) outside "$@" ;;
+esac
