@@ -92,6 +92,22 @@ fn metrics_tell_of_every_step() {
     }
 }
 
+/// A client that had just come is not turned away.
+#[test]
+fn a_new_connections_first_request_is_answered_while_draining() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).start();
+    let mut raw = Raw::connect(&gateway);
+    gateway.terminate();
+    support::eventually("it drains", || {
+        gateway.log().contains("draining").then_some(())
+    });
+    raw.send(b"GET /plain HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let answer = raw.read_to_end().expect("closed afterwards");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
 /// As logrotate(8) does it.
 #[test]
 fn a_moved_access_log_is_opened_again_on_sighup() {

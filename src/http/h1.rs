@@ -26,6 +26,9 @@ use crate::proxy::{Body, BodyError, Downstream, Outgoing, Peer, Tunnel};
 /// Longest wait for a client to close after us.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How long a draining connection waits for its first request.
+const FIRST_REQUEST: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What the connection's task knows of its progress.
 #[derive(Default)]
 struct Progress {
@@ -124,7 +127,7 @@ where
     S: HttpService<Incoming, ResBody = InFlight, Error = Infallible, Future: Unpin> + Unpin,
 {
     let (mut draining, mut cut) = (drain.clone(), drain.clone());
-    let mut draining = pin!(draining.draining());
+    let mut draining = pin!(last_call(&mut draining, progress));
     let mut cut = pin!(cut.cut());
     let mut closing = false;
     let mut tick = tokio::time::interval(tick_of(params));
@@ -157,6 +160,18 @@ where
             },
         }
     }
+}
+
+/// Returns when a draining connection is to take no more requests. One that has had none
+/// yet was opened for one, which may be under way.
+async fn last_call(drain: &mut Watch, progress: &Progress) {
+    drain.draining().await;
+    // The task that polls this is woken by the connection.
+    let begun = std::future::poll_fn(|_| match progress.requests.get() {
+        0 => Poll::Pending,
+        _ => Poll::Ready(()),
+    });
+    let _ = tokio::time::timeout(FIRST_REQUEST, begun).await;
 }
 
 fn builder(params: &HttpParams) -> Builder {
