@@ -14,7 +14,13 @@ fn main() {
 
 /// As openssl-sys read it from the headers: distributions may leave engines out, and
 /// OpenSSL 4 has none.
+///
+/// QAT_SYS_NO_ENGINES=1 builds as if there were none.
 fn has_engines() -> bool {
+    println!("cargo:rerun-if-env-changed=QAT_SYS_NO_ENGINES");
+    if std::env::var_os("QAT_SYS_NO_ENGINES").is_some() {
+        return false;
+    }
     let told = |name: &str| std::env::var(name).unwrap_or_default();
     let version = u64::from_str_radix(&told("DEP_OPENSSL_VERSION_NUMBER"), 16);
     let left_out = told("DEP_OPENSSL_CONF")

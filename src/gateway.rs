@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::accelerator::{self, Selection, System};
+use crate::accelerator::{self, AcceleratorName, Selection, System};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{DrainParams, GatewayParams};
 use crate::drain::{self, Signal};
@@ -84,6 +84,14 @@ impl Gateway {
         metrics.set_workers(params.workers);
         limits(&metrics, &params);
         tell(&metrics, &selection, params.acceleration.asked);
+        if let Some(active) = &selection.active {
+            let jobs = worker::jobs(params.listeners.iter());
+            metrics.set_limit("acceleration", active.name, "jobs", jobs as u64);
+            let queue = params.acceleration.multibuffer.queue;
+            if active.name == AcceleratorName::Multibuffer.as_str() {
+                metrics.set_limit("acceleration", active.name, "queue", queue as u64);
+            }
+        }
         let access = telemetry::access::start(&params.log, metrics.access_dropped())
             .map_err(StartError::AccessLog)?;
         let (sink, writer) = access.unzip();

@@ -32,6 +32,12 @@ const LAST_OPERATIONS: Duration = Duration::from_secs(1);
 /// Jobs beyond those of the handshakes in progress: for abandoned ones, and the probe.
 const ABANDONED_JOBS: usize = 256;
 
+/// The async jobs a worker may have at once.
+pub fn jobs<'a>(listeners: impl Iterator<Item = &'a ListenerParams>) -> usize {
+    let handshakes = listeners.map(|params| params.max_handshakes);
+    handshakes.sum::<usize>() + ABANDONED_JOBS
+}
+
 /// A cluster as every worker gets it.
 #[derive(Clone)]
 pub struct ClusterSpec {
@@ -161,11 +167,7 @@ impl Offloading {
             return Ok(None);
         };
         // Every handshake needs one job at a time; the probe another.
-        let handshakes = spec
-            .listeners
-            .iter()
-            .map(|(params, _)| params.max_handshakes);
-        let jobs = handshakes.sum::<usize>() + ABANDONED_JOBS;
+        let jobs = jobs(spec.listeners.iter().map(|(params, _)| &**params));
         tls::init_thread(jobs, 0).map_err(WorkerError::Jobs)?;
         let worker =
             accelerator::Worker::new(active).map_err(|source| WorkerError::Accelerator {
