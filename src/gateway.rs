@@ -14,12 +14,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::accelerator::{self, AcceleratorName, Selection, System};
+use crate::accelerator::{self, Selection, System};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{DrainParams, GatewayParams};
 use crate::drain::{self, Signal};
 use crate::listener::{self, ListenerParams};
-use crate::telemetry::{self, AccessWriter, ClusterMetrics, Metrics, set_total};
+use crate::telemetry::{self, AccessWriter, ClusterMetrics, Metrics, set_gauge, set_total};
 use crate::tls::TicketKeys;
 use crate::upstream::{ClusterStats, Endpoints, Stat, TlsConnector};
 use crate::worker::{self, AcceleratorStats, ClusterSpec, WorkerError, WorkerSpec};
@@ -87,8 +87,7 @@ impl Gateway {
         if let Some(active) = &selection.active {
             let jobs = worker::jobs(params.listeners.iter());
             metrics.set_limit("acceleration", active.name, "jobs", jobs as u64);
-            let queue = params.acceleration.multibuffer.queue;
-            if active.name == AcceleratorName::Multibuffer.as_str() {
+            if let Some(queue) = active.queue() {
                 metrics.set_limit("acceleration", active.name, "queue", queue as u64);
             }
         }
@@ -367,18 +366,17 @@ pub(crate) fn raise_descriptor_limit() {
 /// Brings a cluster's counters up to date before a scrape.
 fn copy_stats(metrics: &ClusterMetrics, stats: &ClusterStats) {
     let now = stats.snapshot();
-    let gauge = |stat| i64::try_from(now.get(stat)).unwrap_or(i64::MAX);
     set_total(&metrics.connections, now.get(Stat::ConnectionsOpened));
-    metrics.connections_active.set(gauge(Stat::ConnectionsOpen));
+    set_gauge(&metrics.connections_active, now.get(Stat::ConnectionsOpen));
     let failures = now.get(Stat::ConnectFailures) + now.get(Stat::ConnectTimeouts);
     set_total(&metrics.connect_failures, failures);
     set_total(&metrics.requests, now.get(Stat::Requests));
-    metrics.streams_active.set(gauge(Stat::StreamsActive));
-    metrics.pending.set(gauge(Stat::Pending));
+    set_gauge(&metrics.streams_active, now.get(Stat::StreamsActive));
+    set_gauge(&metrics.pending, now.get(Stat::Pending));
     set_total(&metrics.pending_overflows, now.get(Stat::PendingRejected));
     set_total(&metrics.pending_timeouts, now.get(Stat::PendingTimeouts));
     set_total(&metrics.goaways, now.get(Stat::GoAwaysReceived));
-    metrics.endpoints.set(gauge(Stat::Endpoints));
+    set_gauge(&metrics.endpoints, now.get(Stat::Endpoints));
     set_total(&metrics.dns_successes, now.get(Stat::DnsResolutions));
     set_total(&metrics.dns_failures, now.get(Stat::DnsFailures));
 }

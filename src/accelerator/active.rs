@@ -7,7 +7,7 @@
 //! ```
 
 use std::fmt;
-use std::future::{Future, pending, poll_fn};
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,41 +57,43 @@ impl Source {
     /// Tests it and measures what it gives, on the calling thread, which must not end
     /// afterwards.
     pub(super) fn try_out(&mut self, algorithms: &[Algorithm]) -> Result<Calibration, Flaw> {
-        let poll: Arc<dyn Fn()> = match self {
-            Source::Jobs(_) => Arc::new(|| {}),
-            Source::Polled(backend, _) => {
-                let backend = backend.clone();
-                Arc::new(move || drop(backend.poll()))
-            }
-            Source::Lanes { library, table, .. } => {
-                lanes::self_test(library).map_err(|error| Flaw::NotMade(error.to_string()))?;
-                let measured = lanes::calibrate(library)?;
-                let calibration = Calibration::of(&measured, algorithms);
-                *table = Some(Box::new(measured));
-                return Ok(calibration);
-            }
-        };
-        let backend = self.backend();
-        self_test::run(&backend, algorithms, &*poll)?;
-        calibration::run(&backend, algorithms, &*poll)
+        if let Source::Lanes { library, table, .. } = self {
+            test_lanes(library)?;
+            let measured = lanes::calibrate(library)?;
+            let calibration = Calibration::of(&measured, algorithms);
+            *table = Some(Box::new(measured));
+            return Ok(calibration);
+        }
+        let (backend, poll) = (self.backend(), || self.poll());
+        self_test::run(&backend, algorithms, &poll)?;
+        calibration::run(&backend, algorithms, &poll)
+    }
+
+    /// Lets it complete what is done, if it does not do so by itself.
+    fn poll(&self) {
+        if let Source::Polled(backend, _) = self
+            && let Err(error) = backend.poll()
+        {
+            tracing::debug!(%error, "the engine cannot be polled");
+        }
     }
 
     /// Tests it again, on a worker.
     async fn probe(&self, algorithms: &[Algorithm]) -> Result<(), Flaw> {
         match self {
-            Source::Lanes { library, .. } => {
-                lanes::self_test(library).map_err(|error| Flaw::NotMade(error.to_string()))
-            }
+            Source::Lanes { library, .. } => test_lanes(library),
             _ => self_test::probe(&self.backend(), algorithms).await,
         }
     }
 }
 
+fn test_lanes(library: &Library) -> Result<(), Flaw> {
+    lanes::self_test(library).map_err(|error| Flaw::NotMade(error.to_string()))
+}
+
 /// An accelerator in use.
 pub struct Active {
     pub name: &'static str,
-    /// Its own name and version.
-    pub what: String,
     /// What is offloaded to it; never empty.
     pub algorithms: Vec<Algorithm>,
     /// Handshakes in progress on a worker from which it is used.
@@ -100,6 +102,16 @@ pub struct Active {
     pub completion: Completion,
     pub(super) breaker: BreakerParams,
     pub(super) source: Source,
+}
+
+impl Active {
+    /// Operations that may wait on a worker, where the gateway itself queues them.
+    pub fn queue(&self) -> Option<usize> {
+        match self.source {
+            Source::Lanes { queue, .. } => Some(queue),
+            _ => None,
+        }
+    }
 }
 
 /// As the admin page shows it.
@@ -214,14 +226,11 @@ impl Worker {
     }
 
     /// Does what the accelerator needs, for as long as the worker lives.
-    pub fn run(self: Rc<Self>) -> impl Future<Output = ()> + 'static {
-        let service = self.clone().serve();
-        async move {
-            tokio::join!(self.probes(), service);
-        }
+    pub async fn run(self: Rc<Self>) {
+        tokio::join!(self.probes(), self.serve());
     }
 
-    async fn probes(self: Rc<Self>) {
+    async fn probes(&self) {
         loop {
             self.breaker.probe_due().await;
             let result = self.active.source.probe(&self.active.algorithms).await;
@@ -234,23 +243,18 @@ impl Worker {
         }
     }
 
-    async fn serve(self: Rc<Self>) {
+    async fn serve(&self) {
         match (&self.active.source, &self.batch) {
-            (Source::Polled(backend, interval), _) => poll(backend, *interval).await,
+            (source @ Source::Polled(_, every), _) => {
+                let mut interval = tokio::time::interval(*every);
+                interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    interval.tick().await;
+                    source.poll();
+                }
+            }
             (_, Some(batch)) => flush(batch).await,
             _ => pending().await,
-        }
-    }
-}
-
-/// Asks for answers while there are handshakes that could wait for one.
-async fn poll(backend: &EngineBackend, every: Duration) {
-    let mut interval = tokio::time::interval(every);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        if let Err(error) = backend.poll() {
-            tracing::debug!(%error, "the engine cannot be polled");
         }
     }
 }

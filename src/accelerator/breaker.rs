@@ -153,10 +153,7 @@ impl Breaker {
     /// Lets an operation begin; None if it is to be done in software.
     pub fn admit(&self) -> Option<Ticket> {
         let now = Instant::now();
-        let mut inner = self.lock();
-        if inner.state == BreakerState::Closed && self.has_stuck(&inner, now) {
-            self.open(&mut inner, Cause::Stuck);
-        }
+        let mut inner = self.looked_at(now);
         if inner.state != BreakerState::Closed {
             return None;
         }
@@ -189,12 +186,7 @@ impl Breaker {
 
     /// Whether new handshakes may use the accelerator.
     pub fn is_closed(&self) -> bool {
-        let now = Instant::now();
-        let mut inner = self.lock();
-        if inner.state == BreakerState::Closed && self.has_stuck(&inner, now) {
-            self.open(&mut inner, Cause::Stuck);
-        }
-        inner.state == BreakerState::Closed
+        self.looked_at(Instant::now()).state == BreakerState::Closed
     }
 
     pub fn stats(&self) -> BreakerStats {
@@ -257,6 +249,15 @@ impl Breaker {
         if *counted >= most {
             self.open(inner, cause);
         }
+    }
+
+    /// Opened, if an operation has been in flight for too long.
+    fn looked_at(&self, now: Instant) -> MutexGuard<'_, Inner> {
+        let mut inner = self.lock();
+        if inner.state == BreakerState::Closed && self.has_stuck(&inner, now) {
+            self.open(&mut inner, Cause::Stuck);
+        }
+        inner
     }
 
     fn has_stuck(&self, inner: &Inner, now: Instant) -> bool {

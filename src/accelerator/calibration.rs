@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use openssl::derive::Deriver;
 use openssl::error::ErrorStack;
-use openssl::pkey::PKey;
-use openssl::rsa::{Padding, Rsa, RsaPrivateKeyBuilder};
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::{Padding, Rsa};
 use qat_sys::lanes::{Cost, Kind, LANES, Table};
 use qat_sys::offload::{Algorithm, Backend, Outcome, X25519Key};
 use qat_sys::{Step, Task};
@@ -175,7 +175,8 @@ fn crowd(
 fn operate(backend: &dyn Backend, algorithm: Algorithm) {
     match algorithm {
         Algorithm::Rsa => {
-            let Ok(key) = rsa_key() else { return };
+            let Ok(test) = rsa_key() else { return };
+            let key = &test.key;
             let length = usize::try_from(key.n.num_bytes()).unwrap_or_default();
             let mut input = vec![0x5a; length];
             input[0] = 0;
@@ -194,20 +195,16 @@ fn operate(backend: &dyn Backend, algorithm: Algorithm) {
 
 /// OpenSSL's own, for comparison.
 struct Software {
-    rsa: Rsa<openssl::pkey::Private>,
-    peer: PKey<openssl::pkey::Private>,
+    rsa: &'static Rsa<Private>,
+    peer: PKey<Private>,
 }
 
 impl Software {
     fn new() -> Result<Software, ErrorStack> {
-        let key = rsa_key()?;
-        let own = |number: &openssl::bn::BigNumRef| number.to_owned();
-        let rsa = RsaPrivateKeyBuilder::new(own(&key.n)?, own(&key.e)?, own(&key.d)?)?
-            .set_factors(own(&key.p)?, own(&key.q)?)?
-            .set_crt_params(own(&key.dp)?, own(&key.dq)?, own(&key.qinv)?)?
-            .build();
-        let peer = PKey::generate_x25519()?;
-        Ok(Software { rsa, peer })
+        Ok(Software {
+            rsa: &rsa_key()?.software,
+            peer: PKey::generate_x25519()?,
+        })
     }
 
     fn operate(&self, algorithm: Algorithm) -> Result<(), ErrorStack> {

@@ -8,7 +8,7 @@ use std::fs;
 use rustix::fs::{Access, access};
 
 use super::Reason;
-use super::system::{System, link_name, read};
+use super::system::{System, cpu_lacks, link_name, read};
 
 const INTEL: &str = "0x8086";
 
@@ -188,4 +188,24 @@ fn function_reason(system: &System, function: &str) -> Option<Reason> {
             group: system.group_with_access(&path),
         }),
     }
+}
+
+/// What Intel's engine and provider work on: cards, or a CPU. Either is enough; what keeps
+/// the other from working is told all the same. `intels`: it is one of these two, and not
+/// another by its name, of which nothing is known.
+pub(super) fn hardware(intels: bool, system: &System) -> (bool, Vec<Reason>) {
+    let mut reasons = Vec::new();
+    let mut usable = true;
+    if intels {
+        let cards = cards(system);
+        let cpu = cpu_lacks(system);
+        usable = !cards.usable.is_empty() || cpu.is_none();
+        reasons.extend(cards.reasons);
+        reasons.extend(cpu);
+    }
+    if !qat_sys::job::is_capable() {
+        reasons.push(Reason::NoAsyncJobs);
+        usable = false;
+    }
+    (usable, reasons)
 }

@@ -60,17 +60,12 @@ pub trait Accelerator {
     /// As the configuration, the log and the metrics write it.
     fn name(&self) -> &'static str;
 
-    /// Looks whether it can be used.
+    /// Looks whether it can be used, and loads it. Devices may be taken hold of, and
+    /// threads started: once in a process.
     ///
     /// # Errors
     /// Every reason why not, in the order in which they are best dealt with; never none.
-    fn probe(&self, system: &System) -> Result<Probe, Vec<Reason>>;
-
-    /// Loads it. Devices may be taken hold of, and threads started: once in a process.
-    ///
-    /// # Errors
-    /// As of [`probe`](Accelerator::probe).
-    fn load(&self, params: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>>;
+    fn load(&self, system: &System) -> Result<Loaded, Vec<Reason>>;
 }
 
 /// A loaded accelerator, not tested yet.
@@ -80,13 +75,6 @@ pub struct Loaded {
     source: Option<Source>,
     /// What it can do.
     algorithms: Vec<Algorithm>,
-}
-
-/// What a successful probe found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// Name and version, for people.
-    pub what: String,
 }
 
 /// One line for each accelerator.
@@ -138,7 +126,7 @@ pub fn select(params: &AccelerationParams, system: &System) -> Result<Selection,
             continue;
         };
         match activate(&**accelerator, params, system) {
-            Ok((what, active)) => {
+            Ok(Usable { what, active }) => {
                 return Ok(Selection {
                     chosen: accelerator.name(),
                     what,
@@ -157,14 +145,14 @@ fn activate(
     accelerator: &dyn Accelerator,
     params: &AccelerationParams,
     system: &System,
-) -> Result<(String, Option<Active>), Vec<Reason>> {
+) -> Result<Usable, Vec<Reason>> {
     let Loaded {
         what,
         source,
         algorithms,
-    } = accelerator.load(params, system)?;
+    } = accelerator.load(system)?;
     let Some(mut source) = source else {
-        return Ok((what, None));
+        return Ok(Usable { what, active: None });
     };
     let wanted = |one: &Algorithm| {
         params
@@ -183,27 +171,25 @@ fn activate(
         let gains = |one: &Algorithm| calibration.gains(*one);
         algorithms.retain(gains);
     }
-    let break_even = match (params.break_even, calibration.break_even) {
-        (Some(wanted), _) => wanted,
-        (None, Some(found)) => found,
-        // Asked for by name although it never gains.
-        (None, None) if params.offload.is_some() => 1,
-        (None, None) => return Err(vec![Reason::NoGain]),
-    };
     if algorithms.is_empty() {
         return Err(vec![Reason::NoGain]);
     }
-    let active = Active {
+    let break_even = match params.break_even.or(calibration.break_even) {
+        Some(found) => found,
+        // Asked for by name although it never gains.
+        None if params.offload.is_some() => 1,
+        None => return Err(vec![Reason::NoGain]),
+    };
+    let active = Some(Active {
         name: accelerator.name(),
-        what: what.clone(),
         algorithms,
         break_even,
         calibration,
         completion: params.completion,
         breaker: params.breaker,
         source,
-    };
-    Ok((what, Some(active)))
+    });
+    Ok(Usable { what, active })
 }
 
 /// As the admin page shows it.

@@ -5,9 +5,7 @@ use qat_sys::lanes::Library;
 
 use super::active::Source;
 use super::params::MultibufferParams;
-use super::{
-    AccelerationParams, Accelerator, AcceleratorName, Algorithm, Loaded, Probe, Reason, System,
-};
+use super::{Accelerator, AcceleratorName, Algorithm, Loaded, Reason, System};
 
 pub struct Multibuffer {
     params: MultibufferParams,
@@ -19,22 +17,6 @@ impl Multibuffer {
             params: params.clone(),
         }
     }
-
-    fn library(&self) -> Result<&'static Library, Vec<Reason>> {
-        if !qat_sys::job::is_capable() {
-            return Err(vec![Reason::NoAsyncJobs]);
-        }
-        Library::load(self.params.library.as_deref())
-            .map_err(|error| vec![Reason::Library(error.to_string())])
-    }
-}
-
-fn what(library: &Library) -> String {
-    format!(
-        "libcrypto_mb {} ({})",
-        library.version(),
-        library.path().display()
-    )
 }
 
 impl Accelerator for Multibuffer {
@@ -43,21 +25,19 @@ impl Accelerator for Multibuffer {
     }
 
     /// The library knows best what it needs of the CPU.
-    fn probe(&self, _system: &System) -> Result<Probe, Vec<Reason>> {
-        let library = self.library()?;
-        Ok(Probe {
-            what: what(library),
-        })
-    }
-
-    fn load(&self, params: &AccelerationParams, _system: &System) -> Result<Loaded, Vec<Reason>> {
-        let library = self.library()?;
+    fn load(&self, _system: &System) -> Result<Loaded, Vec<Reason>> {
+        if !qat_sys::job::is_capable() {
+            return Err(vec![Reason::NoAsyncJobs]);
+        }
+        let library = Library::load(self.params.library.as_deref())
+            .map_err(|error| vec![Reason::Library(error.to_string())])?;
+        let (version, path) = (library.version(), library.path().display());
         Ok(Loaded {
-            what: what(library),
+            what: format!("libcrypto_mb {version} ({path})"),
             source: Some(Source::Lanes {
                 library,
                 table: None,
-                queue: params.multibuffer.queue,
+                queue: self.params.queue,
             }),
             algorithms: vec![Algorithm::Rsa, Algorithm::X25519],
         })

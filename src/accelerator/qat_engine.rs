@@ -6,12 +6,9 @@ use std::sync::Arc;
 use qat_sys::engine::{Engine, EngineBackend, EngineError};
 
 use super::active::Source;
-use super::cards::cards;
+use super::cards::hardware;
 use super::params::{EngineParams, Polling, QATENGINE};
-use super::system::cpu_lacks;
-use super::{
-    AccelerationParams, Accelerator, AcceleratorName, Algorithm, Loaded, Probe, Reason, System,
-};
+use super::{Accelerator, AcceleratorName, Algorithm, Loaded, Reason, System};
 
 /// An engine by its id; its library is named, or where OpenSSL looks for engines
 /// (OPENSSL_ENGINES).
@@ -24,16 +21,9 @@ impl Accelerator for QatEngine {
         AcceleratorName::QatEngine.as_str()
     }
 
-    fn probe(&self, system: &System) -> Result<Probe, Vec<Reason>> {
+    fn load(&self, system: &System) -> Result<Loaded, Vec<Reason>> {
         let engine = self.look(system)?;
-        Ok(Probe {
-            what: engine.name(),
-        })
-    }
-
-    fn load(&self, params: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>> {
-        let engine = self.look(system)?;
-        let backend = EngineBackend::start(engine, &params.engine.options);
+        let backend = EngineBackend::start(engine, &self.params.options);
         let backend = backend.map_err(|error| {
             vec![Reason::EngineNotStarted {
                 id: self.params.id.clone(),
@@ -47,10 +37,10 @@ impl Accelerator for QatEngine {
         let backend = Arc::new(backend);
         Ok(Loaded {
             what,
-            source: Some(match params.engine.options.polling {
+            source: Some(match self.params.options.polling {
                 Polling::Internal | Polling::EventDriven => Source::Jobs(backend),
                 Polling::External | Polling::Heuristic => {
-                    Source::Polled(backend, params.engine.poll_interval)
+                    Source::Polled(backend, self.params.poll_interval)
                 }
             }),
             algorithms: algorithms.map(|(_, algorithm)| algorithm).collect(),
@@ -67,20 +57,7 @@ impl QatEngine {
 
     /// The engine, not started, where it could work.
     fn look(&self, system: &System) -> Result<Engine, Vec<Reason>> {
-        let mut reasons = Vec::new();
-        let mut usable = true;
-        if self.params.id == QATENGINE {
-            let cards = cards(system);
-            let cpu = cpu_lacks(system);
-            // Either is enough; what keeps the other from working is told all the same.
-            usable = !cards.usable.is_empty() || cpu.is_none();
-            reasons.extend(cards.reasons);
-            reasons.extend(cpu);
-        }
-        if !qat_sys::job::is_capable() {
-            reasons.push(Reason::NoAsyncJobs);
-            usable = false;
-        }
+        let (usable, mut reasons) = hardware(self.params.id == QATENGINE, system);
         match self.find() {
             Ok(engine) if usable => return Ok(engine),
             Ok(_) => {}

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use qat_sys::provider::ProviderBackend;
 
 use super::active::Source;
-use super::cards::cards;
+use super::cards::hardware;
 use super::params::{ProviderParams, QATPROVIDER};
-use super::system::cpu_lacks;
-use super::{AccelerationParams, Accelerator, AcceleratorName, Loaded, Probe, Reason, System};
+use super::{Accelerator, AcceleratorName, Loaded, Reason, System};
 
 /// A provider by its name; its module is in a folder that is named, or where OpenSSL looks
 /// for them (OPENSSL_MODULES).
@@ -21,15 +20,8 @@ impl Accelerator for QatProvider {
         AcceleratorName::QatProvider.as_str()
     }
 
-    /// Loads it, for good: a provider is started by being loaded.
-    fn probe(&self, system: &System) -> Result<Probe, Vec<Reason>> {
-        let backend = self.look(system)?;
-        Ok(Probe {
-            what: self.what(&backend),
-        })
-    }
-
-    fn load(&self, _: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>> {
+    /// For good: a provider is started by being loaded.
+    fn load(&self, system: &System) -> Result<Loaded, Vec<Reason>> {
         let backend = self.look(system)?;
         Ok(Loaded {
             what: self.what(&backend),
@@ -53,21 +45,7 @@ impl QatProvider {
 
     /// The provider, where it could work and has something to offer.
     fn look(&self, system: &System) -> Result<ProviderBackend, Vec<Reason>> {
-        let mut reasons = Vec::new();
-        let mut usable = true;
-        if self.params.name == QATPROVIDER {
-            // Cards or CPU: as for the engine, whose code it shares. Either is enough; what
-            // keeps the other from working is told all the same.
-            let cards = cards(system);
-            let cpu = cpu_lacks(system);
-            usable = !cards.usable.is_empty() || cpu.is_none();
-            reasons.extend(cards.reasons);
-            reasons.extend(cpu);
-        }
-        if !qat_sys::job::is_capable() {
-            reasons.push(Reason::NoAsyncJobs);
-            usable = false;
-        }
+        let (usable, mut reasons) = hardware(self.params.name == QATPROVIDER, system);
         let ProviderParams {
             name,
             folder,

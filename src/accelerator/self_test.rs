@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
 use openssl::error::ErrorStack;
-use openssl::pkey::{Id, PKey};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Rsa;
 use qat_sys::offload::{Algorithm, Backend, Outcome, RsaKey, X25519Key};
 use qat_sys::{Step, Task};
@@ -40,41 +40,28 @@ impl From<ErrorStack> for Flaw {
     }
 }
 
-/// A key for tests and calibration alone, made once in a process.
-pub(super) fn rsa_key() -> Result<&'static RsaKey, ErrorStack> {
-    static KEY: OnceLock<RsaKey> = OnceLock::new();
+/// A key for tests and calibration alone.
+pub(super) struct TestKey {
+    pub(super) software: Rsa<Private>,
+    pub(super) key: RsaKey,
+}
+
+/// Made once in a process.
+pub(super) fn rsa_key() -> Result<&'static TestKey, ErrorStack> {
+    static KEY: OnceLock<TestKey> = OnceLock::new();
     if let Some(key) = KEY.get() {
         return Ok(key);
     }
-    let key = of(&*Rsa::generate(2048)?)?;
-    Ok(KEY.get_or_init(|| key))
-}
-
-fn of(rsa: &openssl::rsa::RsaRef<openssl::pkey::Private>) -> Result<RsaKey, ErrorStack> {
-    let own = |number: Option<&openssl::bn::BigNumRef>| match number {
-        Some(number) => number.to_owned(),
-        None => BigNum::new(),
-    };
-    Ok(RsaKey {
-        n: rsa.n().to_owned()?,
-        e: rsa.e().to_owned()?,
-        d: rsa.d().to_owned()?,
-        p: own(rsa.p())?,
-        q: own(rsa.q())?,
-        dp: own(rsa.dmp1())?,
-        dq: own(rsa.dmq1())?,
-        qinv: own(rsa.iqmp())?,
-        attached: OnceLock::new(),
-    })
+    let software = Rsa::generate(2048)?;
+    let key = RsaKey::of(&software)?;
+    Ok(KEY.get_or_init(|| TestKey { software, key }))
 }
 
 /// One operation of an algorithm, checked against OpenSSL's own.
-type Check = fn(&dyn Backend) -> Result<(), Flaw>;
-
-fn check_of(algorithm: Algorithm) -> Check {
+fn check(backend: &dyn Backend, algorithm: Algorithm) -> Result<(), Flaw> {
     match algorithm {
-        Algorithm::Rsa => check_rsa,
-        Algorithm::X25519 => check_x25519,
+        Algorithm::Rsa => check_rsa(backend),
+        Algorithm::X25519 => check_x25519(backend),
     }
 }
 
@@ -88,22 +75,18 @@ pub(super) fn run(
     algorithms: &[Algorithm],
     poll: &dyn Fn(),
 ) -> Result<(), Flaw> {
-    let mut pauses = 0;
+    let mut offloaded = false;
     for algorithm in algorithms {
         let mut test = Test::start(backend, *algorithm)?;
-        let deadline = Instant::now() + PATIENCE;
         while !test.step()? {
-            if Instant::now() > deadline {
-                return Err(Flaw::Stuck(algorithm.as_str()));
-            }
             std::thread::sleep(Duration::from_micros(50));
             poll();
         }
-        pauses += test.pauses;
+        offloaded |= test.paused;
     }
-    match pauses {
-        0 => Err(Flaw::NotOffloaded),
-        _ => Ok(()),
+    match offloaded {
+        true => Ok(()),
+        false => Err(Flaw::NotOffloaded),
     }
 }
 
@@ -114,11 +97,7 @@ pub(super) async fn probe(
 ) -> Result<(), Flaw> {
     for algorithm in algorithms {
         let mut test = Test::start(backend, *algorithm)?;
-        let deadline = Instant::now() + PATIENCE;
         while !test.step()? {
-            if Instant::now() > deadline {
-                return Err(Flaw::Stuck(algorithm.as_str()));
-            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -128,7 +107,10 @@ pub(super) async fn probe(
 struct Test {
     task: Task,
     result: Rc<RefCell<Option<Result<(), Flaw>>>>,
-    pauses: u32,
+    algorithm: Algorithm,
+    deadline: Instant,
+    /// It has been at least once.
+    paused: bool,
 }
 
 impl Test {
@@ -139,30 +121,29 @@ impl Test {
         let result = Rc::new(RefCell::new(None));
         let told = result.clone();
         let task = Task::new(move || {
-            let checked = check_of(algorithm)(&*backend);
+            let checked = check(&*backend, algorithm);
             *told.borrow_mut() = Some(checked);
         })?;
         Ok(Test {
             task,
             result,
-            pauses: 0,
+            algorithm,
+            deadline: Instant::now() + PATIENCE,
+            paused: false,
         })
     }
 
     /// Whether it has ended; well, if it is no error.
     fn step(&mut self) -> Result<bool, Flaw> {
-        let before = self.task.signal().is_raised();
-        match self.task.step() {
-            Step::Done => match self.result.take() {
-                Some(result) => result.map(|()| true),
-                None => Err(Flaw::NotMade("the test was not run".to_owned())),
-            },
-            Step::Paused => {
-                // Looked at often, counted when it is a new pause.
-                self.pauses += u32::from(before || self.pauses == 0);
-                Ok(false)
-            }
-            _ => Ok(false),
+        let step = self.task.step();
+        if let Step::Done = step {
+            let not_run = || Err(Flaw::NotMade("the test was not run".to_owned()));
+            return self.result.take().unwrap_or_else(not_run).map(|()| true);
+        }
+        self.paused |= matches!(step, Step::Paused);
+        match Instant::now() > self.deadline {
+            true => Err(Flaw::Stuck(self.algorithm.as_str())),
+            false => Ok(false),
         }
     }
 }
@@ -177,7 +158,7 @@ fn done(outcome: Outcome, what: &'static str) -> Result<(), Flaw> {
 
 fn check_rsa(backend: &dyn Backend) -> Result<(), Flaw> {
     const WHAT: &str = "rsa";
-    let key = rsa_key()?;
+    let key = &rsa_key()?.key;
     let length = usize::try_from(key.n.num_bytes()).unwrap_or_default();
     let mut message = BigNum::new()?;
     key.n.rand_range(&mut message)?;

@@ -1,6 +1,6 @@
 //! OpenSSL's own software: always there, the fallback of all others.
 
-use super::{AccelerationParams, Accelerator, Loaded, Probe, Reason, System};
+use super::{Accelerator, Loaded, Reason, System};
 
 pub struct Software;
 
@@ -9,15 +9,9 @@ impl Accelerator for Software {
         super::SOFTWARE
     }
 
-    fn probe(&self, _system: &System) -> Result<Probe, Vec<Reason>> {
-        Ok(Probe {
-            what: openssl::version::version().to_owned(),
-        })
-    }
-
-    fn load(&self, _: &AccelerationParams, system: &System) -> Result<Loaded, Vec<Reason>> {
+    fn load(&self, _system: &System) -> Result<Loaded, Vec<Reason>> {
         Ok(Loaded {
-            what: self.probe(system)?.what,
+            what: openssl::version::version().to_owned(),
             source: None,
             algorithms: Vec::new(),
         })

@@ -42,7 +42,6 @@ pub struct Usable {
 pub fn survey(params: &AccelerationParams, system: &System) -> Vec<Surveyed> {
     let look = |one: Box<dyn super::Accelerator>| {
         let (name, found) = (one.name(), activate(&*one, params, system));
-        let found = found.map(|(what, active)| Usable { what, active });
         Surveyed {
             name,
             found: found.map_err(|reasons| completed(reasons, params, name, system)),

@@ -6,7 +6,7 @@ use qat_sys::lanes::{Kind, LANES};
 use qat_sys::offload::Path;
 
 use crate::accelerator::{Algorithm, BreakerState, Cause};
-use crate::telemetry::{AcceleratorMetrics, set_total};
+use crate::telemetry::{AcceleratorMetrics, set_gauge, set_total};
 use crate::worker::AcceleratorStats;
 
 /// Batches counted by the last scrape, by kind and fill: a histogram takes no totals.
@@ -49,7 +49,7 @@ pub(super) fn copy(
     let buried = sum(&|one| one.graveyard.buried());
     let graveyard = &metrics.graveyard;
     let metric = graveyard.handshakes.with_label_values(labels);
-    metric.set(gauge(size));
+    set_gauge(&metric, size);
     let seconds = graveyard.oldest.with_label_values(labels);
     seconds.set(oldest.unwrap_or_default().as_secs_f64());
     set_total(&graveyard.buried.with_label_values(labels), buried);
@@ -97,7 +97,7 @@ fn breakers(metrics: &AcceleratorMetrics, name: &str, workers: &[AcceleratorStat
         let count = stats.iter().filter(|one| one.state == state).count();
         let labels = &[name, state.as_str()];
         let metric = metrics.breaker.with_label_values(labels);
-        metric.set(gauge(count as u64));
+        set_gauge(&metric, count as u64);
     }
     for cause in Cause::ALL {
         let total = stats.iter().map(|one| one.opened[cause as usize]).sum();
@@ -106,9 +106,5 @@ fn breakers(metrics: &AcceleratorMetrics, name: &str, workers: &[AcceleratorStat
     }
     let in_flight: usize = stats.iter().map(|one| one.in_flight).sum();
     let metric = metrics.in_flight.with_label_values(&[name]);
-    metric.set(gauge(in_flight as u64));
-}
-
-fn gauge(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+    set_gauge(&metric, in_flight as u64);
 }

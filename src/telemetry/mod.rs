@@ -9,6 +9,6 @@ pub use access::{AccessSink, AccessWriter, Record, TlsRecord};
 pub use log::{check_filter, init};
 pub use metrics::{
     AcceleratorMetrics, ActiveGuard, ClusterMetrics, Finished, HandshakeLabels, ListenerMetrics,
-    Metrics, RouteMetrics, Shard, set_total,
+    Metrics, RouteMetrics, Shard, set_gauge, set_total,
 };
 pub use params::{AccessLog, LogFormat, LogParams};

@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::context::{self, Maker};
 use super::error::TlsError;
-use super::handshake::{AsyncMode, Counters, Driver, Graveyard, HandshakeError};
+use super::handshake::{Counters, Driver, Graveyard, HandshakeError};
 use super::info::TlsInfo;
 use super::params::{ClientAuth, TlsParams};
 use super::stream::TlsStream;
 use super::tickets::TicketKeys;
 use crate::accelerator::load::InProgress;
-use crate::accelerator::{self, SOFTWARE};
+use crate::accelerator::{self, Completion, SOFTWARE};
 
 /// How long a client that failed may take to read why, and what it may still send.
 const FAREWELL: Duration = Duration::from_millis(250);
@@ -37,7 +37,8 @@ pub struct Acceptor {
     context: SslContext,
     timeout: Duration,
     client_auth: bool,
-    mode: AsyncMode,
+    /// Of the software context's jobs; None: it has none, and runs every operation inline.
+    completion: Option<Completion>,
     accelerated: Option<Accelerated>,
     graveyard: Rc<Graveyard>,
     counters: Arc<Counters>,
@@ -75,7 +76,7 @@ impl Acceptor {
             context: context::build(params, keys, &Maker::Software)?,
             timeout: params.handshake_timeout,
             client_auth: !matches!(params.client_auth, ClientAuth::Off),
-            mode: AsyncMode::Off,
+            completion: None,
             accelerated: None,
             graveyard: Graveyard::new(),
             counters: Arc::default(),
@@ -84,9 +85,9 @@ impl Acceptor {
 
     /// Lets operations run in async jobs. What is given up in one of them goes to the
     /// worker's graveyard.
-    pub fn with_async(self, mode: AsyncMode, graveyard: Rc<Graveyard>) -> Acceptor {
+    pub fn with_async(self, completion: Completion, graveyard: Rc<Graveyard>) -> Acceptor {
         Acceptor {
-            mode,
+            completion: Some(completion),
             graveyard,
             ..self
         }
@@ -164,11 +165,11 @@ impl Acceptor {
         choice: &Choice,
     ) -> Result<TlsStream, HandshakeError> {
         let accelerated = self.accelerated.as_ref().filter(|_| choice.accelerated);
-        let (context, mode) = match accelerated {
-            Some(Accelerated { context, worker }) => (context, worker.completion().into()),
-            None => (&self.context, self.mode),
+        let (context, completion) = match accelerated {
+            Some(Accelerated { context, worker }) => (context, Some(worker.completion())),
+            None => (&self.context, self.completion),
         };
-        let mut driver = Driver::new(context, tcp, mode, &self.graveyard, &self.counters)?;
+        let mut driver = Driver::new(context, tcp, completion, &self.graveyard, &self.counters)?;
         let poll = |cx: &mut Context<'_>| {
             let poll = driver.poll(cx);
             if let Some(Accelerated { worker, .. }) = accelerated {

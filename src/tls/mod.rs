@@ -25,7 +25,7 @@ mod wire;
 pub use acceptor::{Acceptor, Choice};
 pub use context::{check, supported_group};
 pub use error::{TlsError, TlsField};
-pub use handshake::{AsyncMode, Counters, Graveyard, HandshakeError, Register};
+pub use handshake::{Counters, Graveyard, HandshakeError, Register};
 pub use info::{ClientIdentity, KeyType, TlsInfo};
 pub use params::{Alpn, Certificate, ClientAuth, ClientCa, TlsParams, TlsVersion};
 pub use stream::TlsStream;

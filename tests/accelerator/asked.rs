@@ -234,7 +234,7 @@ fn the_cpu_decides_on_multi_buffer() {
             library: Some("/nonexistent".into()),
             ..EngineParams::default()
         });
-        let reasons = engine.probe(&system(tree)).expect_err("no such engine");
+        let reasons = engine.load(&system(tree)).err().expect("no such engine");
         reasons.into_iter().find_map(|reason| match reason {
             Reason::Cpu(lacks) => Some(lacks),
             _ => None,

@@ -1,8 +1,6 @@
 //! RSA keys in the library's form: the numbers of the Chinese remainder theorem as
 //! 64-bit limbs, the lowest first.
 
-use std::sync::OnceLock;
-
 use openssl::bn::{BigNum, BigNumRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::Private;
@@ -102,21 +100,7 @@ impl Reference {
             Kind::X25519Generate | Kind::X25519Derive => &[],
         };
         let software = Rsa::private_key_from_pem(pem)?;
-        let number = |number: Option<&BigNumRef>| match number {
-            Some(number) => number.to_owned(),
-            None => BigNum::new(),
-        };
-        let key = RsaKey {
-            n: software.n().to_owned()?,
-            e: software.e().to_owned()?,
-            d: software.d().to_owned()?,
-            p: number(software.p())?,
-            q: number(software.q())?,
-            dp: number(software.dmp1())?,
-            dq: number(software.dmq1())?,
-            qinv: number(software.iqmp())?,
-            attached: OnceLock::new(),
-        };
+        let key = RsaKey::of(&software)?;
         let limbs = Limbs::of(&key).ok_or_else(ErrorStack::get)?;
         Ok(Reference { software, limbs })
     }

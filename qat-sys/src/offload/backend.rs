@@ -3,7 +3,10 @@
 use std::any::Any;
 use std::sync::OnceLock;
 
-use openssl::bn::BigNum;
+use openssl::bn::{BigNum, BigNumRef};
+use openssl::error::ErrorStack;
+use openssl::pkey::Private;
+use openssl::rsa::RsaRef;
 
 /// What a backend keeps with a key, for instance its own form of it.
 pub type Attachment = Box<dyn Any + Send + Sync>;
@@ -54,6 +57,30 @@ pub struct RsaKey {
     pub qinv: BigNum,
     /// Set by the backend that serves the key, at its first use.
     pub attached: OnceLock<Attachment>,
+}
+
+impl RsaKey {
+    /// The numbers of OpenSSL's key; zeros for those it does not have.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn of(rsa: &RsaRef<Private>) -> Result<RsaKey, ErrorStack> {
+        let number = |number: Option<&BigNumRef>| match number {
+            Some(number) => number.to_owned(),
+            None => BigNum::new(),
+        };
+        Ok(RsaKey {
+            n: rsa.n().to_owned()?,
+            e: rsa.e().to_owned()?,
+            d: rsa.d().to_owned()?,
+            p: number(rsa.p())?,
+            q: number(rsa.q())?,
+            dp: number(rsa.dmp1())?,
+            dq: number(rsa.dmq1())?,
+            qinv: number(rsa.iqmp())?,
+            attached: OnceLock::new(),
+        })
+    }
 }
 
 /// An X25519 key pair of one handshake; the private half is wiped when dropped.

@@ -13,17 +13,7 @@ pub struct Key {
 }
 
 pub fn key_of(software: Rsa<Private>) -> Key {
-    let key = RsaKey {
-        n: software.n().to_owned().unwrap(),
-        e: software.e().to_owned().unwrap(),
-        d: software.d().to_owned().unwrap(),
-        p: software.p().unwrap().to_owned().unwrap(),
-        q: software.q().unwrap().to_owned().unwrap(),
-        dp: software.dmp1().unwrap().to_owned().unwrap(),
-        dq: software.dmq1().unwrap().to_owned().unwrap(),
-        qinv: software.iqmp().unwrap().to_owned().unwrap(),
-        attached: OnceLock::new(),
-    };
+    let key = RsaKey::of(&software).unwrap();
     Key { software, key }
 }
 

@@ -88,14 +88,13 @@ impl Metrics {
     }
 
     pub fn set_workers(&self, workers: usize) {
-        self.workers.set(saturated(workers as u64));
+        set_gauge(&self.workers, workers as u64);
     }
 
     /// Makes a limit visible: `("listener", "edge", "max_connections", 20000)`.
     pub fn set_limit(&self, section: &str, name: &str, limit: &str, value: u64) {
-        self.limits
-            .with_label_values(&[section, name, limit])
-            .set(saturated(value));
+        let gauge = self.limits.with_label_values(&[section, name, limit]);
+        set_gauge(&gauge, value);
     }
 
     /// Shows an accelerator: `("qat_engine", "unavailable")`. To be called once for each.
@@ -157,6 +156,11 @@ pub fn set_total(counter: &IntCounter, total: u64) {
     if more > 0 {
         counter.inc_by(more);
     }
+}
+
+/// Sets a gauge to a number kept elsewhere.
+pub fn set_gauge(gauge: &IntGauge, value: u64) {
+    gauge.set(saturated(value));
 }
 
 fn saturated(value: u64) -> i64 {

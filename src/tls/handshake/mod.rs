@@ -41,27 +41,6 @@ pub use graveyard::{Graveyard, Register};
 use super::wire;
 use park::{Park, Wait};
 
-/// How handshakes use async jobs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AsyncMode {
-    /// Every operation runs inline.
-    #[default]
-    Off,
-    /// Jobs, completed by a callback (`SSL_set_async_callback(3)`).
-    Callback,
-    /// Jobs, completed by a descriptor (`SSL_get_all_async_fds(3)`).
-    Fd,
-}
-
-impl From<Completion> for AsyncMode {
-    fn from(completion: Completion) -> AsyncMode {
-        match completion {
-            Completion::Callback => AsyncMode::Callback,
-            Completion::Fd => AsyncMode::Fd,
-        }
-    }
-}
-
 /// What the handshakes of an acceptor have met with, since it was made. Written by its
 /// worker alone, and readable from any thread.
 #[derive(Debug, Default)]
@@ -138,15 +117,10 @@ impl Driver {
     pub(super) fn new(
         context: &SslContextRef,
         tcp: TcpStream,
-        mode: AsyncMode,
+        completion: Option<Completion>,
         graveyard: &Rc<Graveyard>,
         counters: &Arc<Counters>,
     ) -> Result<Driver, HandshakeError> {
-        let completion = match mode {
-            AsyncMode::Off => None,
-            AsyncMode::Callback => Some(Completion::Callback),
-            AsyncMode::Fd => Some(Completion::Fd),
-        };
         let handshake = Handshake::accept(context, tcp, completion)
             .map_err(|stack| HandshakeError::setup(&stack))?;
         Ok(Driver {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use qat_sys::Completion;
 use qat_sys::job::{self, Completer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
@@ -13,11 +14,11 @@ use super::pause::{HookGuard, set_hook};
 use super::support::*;
 use crate::tls::*;
 
-const MODES: [AsyncMode; 2] = [AsyncMode::Callback, AsyncMode::Fd];
+const MODES: [Completion; 2] = [Completion::Callback, Completion::Fd];
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// An acceptor whose handshakes run in jobs, and its graveyard at work.
-fn offloading(mode: AsyncMode, timeout: Duration) -> (Acceptor, Rc<Graveyard>) {
+fn offloading(mode: Completion, timeout: Duration) -> (Acceptor, Rc<Graveyard>) {
     init_thread(0, 1).unwrap();
     let mut params = plain_params();
     params.handshake_timeout = timeout;
@@ -34,7 +35,7 @@ fn client() -> openssl::ssl::Ssl {
 }
 
 /// Runs the test in both modes, on a runtime of its own each.
-fn each_mode<F: Future<Output = ()>>(test: impl Fn(AsyncMode) -> F) {
+fn each_mode<F: Future<Output = ()>>(test: impl Fn(Completion) -> F) {
     for mode in MODES {
         run(test(mode));
     }

@@ -23,21 +23,7 @@ fn generated() -> &'static Rsa<Private> {
 
 /// A key of 2048 bits, with nothing attached to it.
 fn rsa() -> RsaKey {
-    let rsa = generated();
-    let number = |number: Option<&openssl::bn::BigNumRef>| -> BigNum {
-        number.expect("generated").to_owned().unwrap()
-    };
-    RsaKey {
-        n: number(Some(rsa.n())),
-        e: number(Some(rsa.e())),
-        d: number(Some(rsa.d())),
-        p: number(rsa.p()),
-        q: number(rsa.q()),
-        dp: number(rsa.dmp1()),
-        dq: number(rsa.dmq1()),
-        qinv: number(rsa.iqmp()),
-        attached: OnceLock::new(),
-    }
+    RsaKey::of(generated()).unwrap()
 }
 
 /// Taken by who counts the handshakes that are dropped unfinished, or drops one.
