@@ -1,5 +1,6 @@
 //! The library context with our provider in it.
 
+use std::ffi::CStr;
 use std::os::raw::c_long;
 use std::ptr;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use super::context::Shared;
 use super::counters::{Algorithm, Counters};
 use super::software::{Software, check};
 use super::{Backend, ffi, provider};
+
+/// Ours where we have one, OpenSSL's otherwise.
+const OURS_FIRST: &CStr = c"?provider=offload";
 
 /// A library context whose TLS servers have their private-key work done by a backend.
 ///
@@ -54,6 +58,9 @@ impl Offload {
         let offload = provider::with(shared, || Provider::load(Some(&context), "offload"))?;
         // Given back, a provider would be unloaded.
         std::mem::forget((offload, default));
+        // For what OpenSSL's provider fetches with no query: X25519MLKEM768's X25519.
+        // SAFETY: a living context and a string.
+        check(unsafe { ffi::EVP_set_default_properties(context.as_ptr(), OURS_FIRST.as_ptr()) })?;
         Ok(Offload {
             library: Box::leak(Box::new(context)),
             counters,
@@ -66,7 +73,7 @@ impl Offload {
         unsafe {
             let raw = ffi::SSL_CTX_new_ex(
                 self.library.as_ptr(),
-                c"?provider=offload".as_ptr(),
+                OURS_FIRST.as_ptr(),
                 openssl_sys::TLS_server_method(),
             );
             if raw.is_null() {
