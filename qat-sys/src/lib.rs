@@ -13,7 +13,7 @@
 //! | [`provider`] | another's provider, in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
 //! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
-//! | [`memory`] | what OpenSSL allocates with |
+//! | `memory` | what OpenSSL allocates with (feature `mimalloc`) |
 //! | [`certificate`] | printing names |
 //! | [`client`] | resuming a session, in tests and load generators |
 //!
@@ -33,6 +33,7 @@ mod error;
 pub mod handshake;
 pub mod job;
 pub mod lanes;
+#[cfg(feature = "mimalloc")]
 pub mod memory;
 pub mod offload;
 pub mod provider;

@@ -64,6 +64,7 @@ enum Command {
 /// Parses the command line, runs the command.
 pub fn main() -> ExitCode {
     // Before anything of OpenSSL runs.
+    #[cfg(feature = "mimalloc")]
     qat_sys::memory::use_mimalloc();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
