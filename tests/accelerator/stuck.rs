@@ -63,7 +63,7 @@ async fn a_stuck_operation_opens_the_breaker() {
     let breaker = json!({ "stuck_after": "1s", "open_for": "100ms" });
     let gateway = setup
         .set("/acceleration/breaker", breaker)
-        .listener("/handshake_timeout", "3s")
+        .listener("/handshake_timeout", "6s")
         .start();
     tell(&gateway, "rsa=never,later:1");
     assert_eq!(visits(&gateway, HANDSHAKES).await.len(), 1);
