@@ -14,6 +14,7 @@ use crate::{EXECUTABLE, h2_backend, setup};
 const EXIT_FAILURE: i32 = 1;
 const EXIT_USAGE: i32 = 64;
 const EXIT_UNAVAILABLE: i32 = 69;
+const EXIT_OS: i32 = 71;
 const EXIT_INTERRUPTED: i32 = 130;
 
 /// One short measurement of a key that is quick to make.
@@ -94,10 +95,21 @@ fn json_tells_what_was_measured() {
         assert_eq!(row["failed"], 0, "{row}");
         assert_eq!(row["operations"]["offloaded"], 0);
         assert!(row["handshakes"].as_u64() > Some(0), "{row}");
+        assert!(row["handshakes_in_all"].as_u64() >= row["handshakes"].as_u64());
         assert!(row["cpu_us"].as_f64() > Some(0.0), "{row}");
         let [p50, p99, p999] = ["p50_us", "p99_us", "p999_us"].map(|key| row[key].as_u64());
         assert!(Some(0) < p50 && p50 <= p99 && p99 <= p999, "{row}");
     }
+}
+
+#[test]
+fn resumed_handshakes_can_be_measured_alone() {
+    let output = run(&[&SHORT[..], &["--resumed=only", "--json", "-"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = parse(&output);
+    let resumed = rows(&report).iter().map(|row| row["resumed"] == true);
+    assert!(resumed.clone().all(|resumed| resumed), "{report:#}");
+    assert!(resumed.count() > 0);
 }
 
 #[test]
@@ -325,12 +337,36 @@ fn a_running_gateway_is_loaded() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_known_before_all_is_measured() {
+    let output = run(&["--duration", "10m", "--report", "/no/such/folder/b.html"]);
+    assert_eq!(output.status.code(), Some(EXIT_OS), "{output:?}");
+    assert!(
+        stderr(&output).contains("/no/such/folder/b.html"),
+        "{output:?}"
+    );
+}
+
+/// With room for a few connections, and more clients than that.
+#[test]
+fn why_handshakes_failed_is_told() {
+    let command = format!(
+        "ulimit -n 64; exec {EXECUTABLE} bench handshake --key p256 --in-flight 64 \
+         --rounds 1 --duration 300ms"
+    );
+    let output = Command::new("sh").args(["-c", &command]).output();
+    let output = output.expect("it runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+    assert!(told.contains("Too many open files"), "{told}");
+}
+
+#[test]
 fn others_servers_are_not_loaded() {
     let output = run(&["--connect", "192.0.2.1:443"]);
     assert_eq!(output.status.code(), Some(EXIT_USAGE), "{output:?}");
     assert!(stderr(&output).contains("--the-owner-agrees"), "{output:?}");
     for wrong in [
         &["--connect", "127.0.0.1"][..],
+        &["--connect", "localhost:0"],
         &["--in-flight", "513"],
         &["--group", "no-such-group"],
         &["--duration", "1ms"],

@@ -23,6 +23,9 @@ pub enum Error {
     /// Not one handshake succeeded: the case, and the last failure.
     #[error("{0}: no handshake succeeded: {1}")]
     NoHandshake(String, String),
+    /// Of a report: the file, and why it cannot be written.
+    #[error("{0}: {1}")]
+    Output(String, io::Error),
     #[error("a thread of the benchmark ended")]
     Died,
     #[error("{0}")]

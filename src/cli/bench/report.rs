@@ -95,6 +95,8 @@ pub struct Row {
     /// Rounds that were measured.
     pub rounds: usize,
     pub handshakes: u64,
+    /// With those of the warm-up: what a server's CPU time in all is of.
+    pub handshakes_in_all: u64,
     pub failed: u64,
     /// Why the last one failed.
     pub failure: Option<String>,

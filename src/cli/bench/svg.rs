@@ -75,7 +75,12 @@ impl Scale {
             true => {
                 let mut ticks = vec![self.low];
                 while ticks.last().is_some_and(|last| *last < self.high * 0.99) {
-                    ticks.push(ticks[ticks.len() - 1] * 10.0);
+                    let last = ticks[ticks.len() - 1];
+                    // Within few decades there is room for more.
+                    if self.high / self.low < 1e3 {
+                        ticks.extend([last * 2.0, last * 5.0]);
+                    }
+                    ticks.push(last * 10.0);
                 }
                 ticks
             }
@@ -200,7 +205,7 @@ fn line(svg: &mut String, series: &Series, places: Vec<(f64, f64)>, unit: &str) 
         // Browsers show the title where the pointer is.
         let _ = writeln!(
             svg,
-            "<circle class=\"dot s{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\">\
+            "<circle class=\"dot s{colour}{dashed}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\">\
              <title>{}, {count} in flight: {value:.0} {unit}</title></circle>",
             escape(&series.name)
         );

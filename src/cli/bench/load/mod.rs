@@ -67,6 +67,8 @@ pub struct Window {
 pub struct Seen {
     pub latencies: Latencies,
     pub handshakes: u64,
+    /// Those before and after the window too.
+    pub handshakes_in_all: u64,
     pub failed: u64,
     /// Why the last one failed.
     pub failure: Option<String>,
@@ -85,6 +87,7 @@ impl Seen {
         Seen {
             latencies: latencies(),
             handshakes: 0,
+            handshakes_in_all: 0,
             failed: 0,
             failure: None,
             cpu: Duration::ZERO,
@@ -94,6 +97,7 @@ impl Seen {
     fn add(&mut self, other: Seen) {
         self.latencies += other.latencies;
         self.handshakes += other.handshakes;
+        self.handshakes_in_all += other.handshakes_in_all;
         self.failed += other.failed;
         self.failure = other.failure.or(self.failure.take());
         self.cpu += other.cpu;
