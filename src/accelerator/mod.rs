@@ -107,7 +107,8 @@ pub struct Selection {
 pub struct Unavailable(pub Vec<(&'static str, Vec<Reason>)>);
 
 impl Unavailable {
-    fn told(&self) -> String {
+    /// The names, and their reasons one a line.
+    pub fn told(&self) -> String {
         let lines = self.0.iter().map(|(name, reasons)| list(name, reasons));
         lines.collect::<String>().trim_end().to_owned()
     }

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::Setup;
 use support::certificates::{Files, Key};
+use support::{Setup, simulated};
 
 use super::{Tree, file, parse, setup};
 use crate::EXECUTABLE;
@@ -241,6 +241,33 @@ fn colours_are_for_terminals() {
         plain.contains("Accelerators") && !plain.contains('\u{1b}'),
         "{plain}"
     );
+}
+
+#[test]
+fn an_engine_that_works_is_used_and_measured() {
+    let tree = Tree::new();
+    if !simulated::install(&tree.path("")).expect("a link") {
+        eprintln!("SKIPPED: no engines, or the simulated one is not beside the tests");
+        return;
+    }
+    let setup = setup().set(
+        "/acceleration",
+        json!({
+            "prefer": ["qat_engine"], "offload": ["rsa"], "break_even": 3,
+            "qat_engine": { "id": "simulated" },
+        }),
+    );
+    let output = tree.run(&["--json", "--config", &file(&setup)]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = parse(&output);
+    assert_eq!(report["configuration"]["used"], "qat_engine");
+    assert_eq!(report["configuration"]["holds"], true);
+    let engine = &report["accelerators"][0];
+    assert_eq!(engine["usable"], true, "{engine}");
+    assert_eq!(engine["offload"]["algorithms"], json!(["rsa"]));
+    assert_eq!(engine["offload"]["break_even"], 3);
+    assert_eq!(engine["masked"][0]["algorithm"], "x25519");
+    assert_eq!(engine["offload"]["measured"][0]["algorithm"], "rsa");
 }
 
 /// With libcrypto_mb, which `QAT_GATEWAY_CRYPTO_MB` may name.

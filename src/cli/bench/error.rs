@@ -15,7 +15,7 @@ pub enum Error {
     #[error("{0}")]
     Configuration(String),
     /// An accelerator that was asked for by name.
-    #[error("{0}")]
+    #[error("what --accelerator names cannot be used\n{}", .0.told())]
     Unavailable(Unavailable),
     /// The server's side: whose, and why.
     #[error("the server with {0}: {1}")]

@@ -17,7 +17,7 @@ max-width:70rem;margin:2rem auto;padding:0 1rem}\n\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}\n\
 .facts{color:var(--dim)}.problem{border-left:4px solid var(--c2);padding-left:.8rem}\n\
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr));gap:1rem}\n\
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n\
+.wide{overflow-x:auto;margin-top:1rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n\
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--edge);white-space:nowrap}\n\
 th{color:var(--dim);font-weight:600}.legend{color:var(--dim)}\n\
 svg{width:100%;height:auto}svg text{fill:var(--fg);font-size:12px}svg .title{font-weight:600;font-size:13px}\n\
@@ -31,6 +31,9 @@ summary,details li{color:var(--dim)}details{display:inline-block;vertical-align:
 .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}\n\
 .swatch.s0{background:var(--c0)}.swatch.s1{background:var(--c1)}\
 .swatch.s2{background:var(--c2)}.swatch.s3{background:var(--c3)}\n";
+
+/// Columns of the table that a section's title has already: key, version and group.
+const TITLED: usize = 3;
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
@@ -201,6 +204,7 @@ fn section(page: &mut String, rows: &[&Row], names: &[&'static str]) {
 fn crossing(rows: &[&Row]) -> Vec<(&'static str, Option<usize>)> {
     let mut found: Vec<(&'static str, Option<usize>)> = Vec::new();
     let mut rows = rows.to_vec();
+    rows.retain(|row| !row.marks.contains(&Mark::NothingToOffload));
     rows.sort_by_key(|row| row.in_flight);
     for row in rows {
         let Some(name) = row.accelerator.filter(|name| *name != SOFTWARE) else {
@@ -242,14 +246,14 @@ fn series(
 
 fn rows_table(page: &mut String, rows: &[&Row]) {
     page.push_str("<div class=\"wide\"><table>\n<tr>");
-    for head in table::heads() {
+    for head in &table::heads()[TITLED..] {
         let _ = write!(page, "<th>{head}</th>");
     }
     page.push_str("<th></th></tr>\n");
     for row in rows {
         page.push_str("<tr>");
-        for cell in table::cells(row) {
-            let _ = write!(page, "<td>{}</td>", escape(&cell));
+        for cell in &table::cells(row)[TITLED..] {
+            let _ = write!(page, "<td>{}</td>", escape(cell));
         }
         let bad = row.marks.contains(&Mark::NotOffloaded);
         let class = if bad { " class=\"problem\"" } else { "" };

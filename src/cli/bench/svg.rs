@@ -126,12 +126,16 @@ impl Plot<'_> {
         self.axes(&mut svg, &values, &counts, &x, &y);
         if let Some((count, words)) = &self.rule {
             let at = x(*count);
+            // Towards the middle, where there is room.
+            let (class, begin) = match at > WIDTH / 2.0 {
+                true => ("tick end", at - 4.0),
+                false => ("tick", at + 4.0),
+            };
             let _ = writeln!(
                 svg,
                 "<line class=\"rule\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\"/>\
-                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                 <text class=\"{class}\" x=\"{begin:.1}\" y=\"{:.1}\">{}</text>",
                 HEIGHT - BOTTOM,
-                at + 4.0,
                 TOP + 10.0,
                 escape(words)
             );
