@@ -7,7 +7,6 @@ round 2: scenario A: Y, Z, X   ...
 """
 
 import contextlib
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import machine
 import table
-from contestants import KEYS, Contestant, Identity, free_port, process, running
+from contestants import KEYS, Contestant, Identity, free_port, process, running, say
 from load import MIB, Sample, Tools, payload
 from machine import Invalid
 from scenarios import Scenario
@@ -107,7 +106,3 @@ class Campaign:
 def turned(them: list[Contestant], turn: int) -> list[Contestant]:
     at = turn % max(len(them), 1)
     return them[at:] + them[:at]
-
-
-def say(text: str) -> None:
-    print(f"peers: {text}", file=sys.stderr, flush=True)

