@@ -23,8 +23,8 @@ from machine import Invalid, Places, family
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 VENV = PROJECT / "target" / "peers" / "venv"
-# Servers are where only root looks for them.
-SEARCHED = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+# Servers are where only root looks for programs.
+os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 # From start to the first connection.
 PATIENCE = 15
 
@@ -46,7 +46,7 @@ class Contestant:
     def find(self) -> str | None:
         """Its program; None if it is not installed."""
         in_venv = VENV.glob(f"lib/python3*/site-packages/{self.program}/_bin/{self.program}")
-        found = shutil.which(self.program, path=SEARCHED) or next(in_venv, None)
+        found = shutil.which(self.program) or next(in_venv, None)
         return str(found) if found else None
 
     def lacks(self) -> str | None:

