@@ -412,6 +412,28 @@ fn why_handshakes_failed_is_told() {
     assert!(told.contains("Too many open files"), "{told}");
 }
 
+/// In TLS 1.2 its clients offer the curves of certificates too, which a server may take for
+/// the key exchange.
+#[test]
+fn another_key_exchange_than_asked_for_is_not_measured() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).listener("/tls/groups", ["P-256"]).start();
+    let address = gateway.address().to_string();
+    let connect = |group: &str| {
+        let arguments = ["--connect", &address, "--sni", "localhost", "--tls", "1.2"];
+        let more = ["--in-flight", "1", "--rounds", "1", "--duration", "100ms"];
+        run(&[&arguments[..], &more, &["--group", group]].concat())
+    };
+    let output = connect("X25519");
+    assert_eq!(output.status.code(), Some(EXIT_FAILURE), "{output:?}");
+    let told = stderr(&output);
+    assert!(
+        told.contains("the server chose another key exchange"),
+        "{told}"
+    );
+    assert_eq!(connect("P-256").status.code(), Some(0));
+}
+
 #[test]
 fn others_servers_are_not_loaded() {
     let output = run(&["--connect", "192.0.2.1:443"]);
