@@ -63,7 +63,7 @@ SCENARIOS = [
         "2000 requests of 1 KiB a second",
         "P-256",
         "request",
-        Requests(1024, 32, 10, pace=2000),
+        Requests(1024, 8, 10, pace=2000),
     ),
     Scenario(
         "download",
