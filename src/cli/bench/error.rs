@@ -20,7 +20,7 @@ pub enum Error {
     /// The server's side: whose, and why.
     #[error("the server with {0}: {1}")]
     Server(&'static str, String),
-    /// Not one handshake succeeded: the case, and the last failure.
+    /// Not one handshake succeeded: the case, and the first failure.
     #[error("{0}: no handshake succeeded: {1}")]
     NoHandshake(String, String),
     /// Of a report: the file, and why it cannot be written.

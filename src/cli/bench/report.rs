@@ -98,7 +98,7 @@ pub struct Row {
     /// With those of the warm-up: what a server's CPU time in all is of.
     pub handshakes_in_all: u64,
     pub failed: u64,
-    /// Why the last one failed.
+    /// Why the first one failed, maybe in the warm-up.
     pub failure: Option<String>,
     /// Handshakes per second: the rounds' median, least and most.
     pub rate: f64,

@@ -60,7 +60,7 @@ impl Row {
             handshakes: samples.iter().map(|sample| sample.handshakes).sum(),
             handshakes_in_all: samples.iter().map(|one| one.handshakes_in_all).sum(),
             failed: samples.iter().map(|sample| sample.failed).sum(),
-            failure: samples.iter().rev().find_map(|one| one.failure.clone()),
+            failure: samples.iter().find_map(|one| one.failure.clone()),
             rate,
             rate_least: least,
             rate_most: most,

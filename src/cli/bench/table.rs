@@ -49,7 +49,7 @@ pub fn render(report: &Report) -> String {
             let _ = writeln!(
                 text,
                 "\n{failed} handshakes failed beside {handshakes}, with {who} and {in_flight} in \
-                 flight; the last one: {failure}"
+                 flight; the first: {failure}"
             );
         }
     }

@@ -70,7 +70,7 @@ pub struct Seen {
     /// Those before and after the window too.
     pub handshakes_in_all: u64,
     pub failed: u64,
-    /// Why the last one failed.
+    /// Why the first one failed: later failures often follow from it.
     pub failure: Option<String>,
     /// CPU time of the load's threads.
     pub cpu: Duration,
@@ -99,7 +99,7 @@ impl Seen {
         self.handshakes += other.handshakes;
         self.handshakes_in_all += other.handshakes_in_all;
         self.failed += other.failed;
-        self.failure = other.failure.or(self.failure.take());
+        self.failure = self.failure.take().or(other.failure);
         self.cpu += other.cpu;
     }
 
@@ -112,7 +112,7 @@ impl Seen {
             }
             Err(error) => {
                 self.failed += 1;
-                self.failure = Some(error.to_string());
+                self.failure.get_or_insert(error.to_string());
             }
         }
     }

@@ -95,7 +95,7 @@ async fn client(job: Rc<Job>, seen: Rc<RefCell<Seen>>) {
         if job.window.borrow().is_some_and(counts) {
             seen.borrow_mut().count(result);
         } else if let Err(error) = result {
-            seen.borrow_mut().failure = Some(error.to_string());
+            seen.borrow_mut().failure.get_or_insert(error.to_string());
         }
         if failed {
             sleep(AFTER_FAILURE).await;
