@@ -63,5 +63,5 @@ report() {
     done
 }
 
-report few 1000 --key p256 --in-flight 8
-report many 4200 --key rsa2048,p256 --tls 1.2,1.3 --resumed --in-flight 1,2,4,8,16,64
+report few 1150 --key p256 --in-flight 8
+report many 8000 --key rsa2048,p256 --tls 1.2,1.3 --resumed --in-flight 1,2,4,8,16,64
