@@ -56,7 +56,7 @@ picture() {
 report() {
     local name=$1 height=$2
     shift 2
-    "$gateway" bench handshake --rounds 1 --duration 100ms --report "$work/$name.html" "$@" \
+    "$gateway" bench handshake --rounds 1 --duration 500ms --report "$work/$name.html" "$@" \
         >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
     for colours in light dark; do
         picture "$work/$name.html" "$colours" "$height" "$pictures/report-$name-$colours.png"
