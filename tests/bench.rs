@@ -14,6 +14,7 @@ use crate::{EXECUTABLE, h2_backend, setup};
 const EXIT_FAILURE: i32 = 1;
 const EXIT_USAGE: i32 = 64;
 const EXIT_UNAVAILABLE: i32 = 69;
+const EXIT_OS: i32 = 71;
 const EXIT_INTERRUPTED: i32 = 130;
 
 /// One short measurement of a key that is quick to make.
@@ -94,6 +95,7 @@ fn json_tells_what_was_measured() {
         assert_eq!(row["failed"], 0, "{row}");
         assert_eq!(row["operations"]["offloaded"], 0);
         assert!(row["handshakes"].as_u64() > Some(0), "{row}");
+        assert!(row["handshakes_in_all"].as_u64() >= row["handshakes"].as_u64());
         assert!(row["cpu_us"].as_f64() > Some(0.0), "{row}");
         let [p50, p99, p999] = ["p50_us", "p99_us", "p999_us"].map(|key| row[key].as_u64());
         assert!(Some(0) < p50 && p50 <= p99 && p99 <= p999, "{row}");
@@ -101,20 +103,33 @@ fn json_tells_what_was_measured() {
 }
 
 #[test]
+fn resumed_handshakes_can_be_measured_alone() {
+    let output = run(&[&SHORT[..], &["--resumed=only", "--json", "-"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = parse(&output);
+    let resumed = rows(&report).iter().map(|row| row["resumed"] == true);
+    assert!(resumed.clone().all(|resumed| resumed), "{report:#}");
+    assert!(resumed.count() > 0);
+}
+
+#[test]
 fn interrupted_it_reports_what_is_done() {
+    // A slow machine has nothing done so early.
+    let mut times = [500, 2_000, 8_000, 20_000].into_iter();
+    let some = times.any(|time| interrupted_after(Duration::from_millis(time)) > 0);
+    assert!(some, "not one row");
+}
+
+/// How many rows the report of an interrupted run has.
+fn interrupted_after(time: Duration) -> usize {
     let folder = tempfile::tempdir().expect("a folder");
     let (json, page) = (folder.path().join("b.json"), folder.path().join("b.html"));
     let mut command = command(&["--duration", "100ms", "--rounds", "1000", "--key", "p256"]);
     command.args(["--in-flight", "4", "--json", path(&json), "--report"]);
     let child = command.arg(&page).stdout(Stdio::piped()).spawn();
     let mut process = Process(child.expect("it runs"));
-    // Its server and load run once the first measurement has begun.
-    eventually("threads of the load", || {
-        threads(&process.0)
-            .contains(&"load".to_owned())
-            .then_some(())
-    });
-    std::thread::sleep(Duration::from_millis(500));
+    load_begins(&process);
+    std::thread::sleep(time);
     process.interrupt();
     let status = process.wait(PATIENCE);
     assert_eq!(status.code(), Some(EXIT_INTERRUPTED));
@@ -122,17 +137,26 @@ fn interrupted_it_reports_what_is_done() {
     let report: Value = serde_json::from_str(&text).expect("JSON");
     assert_schema(&report);
     assert_eq!(report["complete"], false);
-    assert!(
-        rows(&report)
-            .iter()
-            .all(|row| row["rounds"].as_u64() < Some(1000))
-    );
+    for row in rows(&report) {
+        assert!(
+            (1..1000).contains(&row["rounds"].as_u64().unwrap_or(0)),
+            "{row}"
+        );
+        assert!(row["handshakes"].as_u64() > Some(0), "{row}");
+    }
     let page = std::fs::read_to_string(&page).expect("a page");
     assert!(page.contains("Not all was measured."));
     let mut table = String::new();
     let stdout = process.0.stdout.as_mut().expect("a pipe");
     stdout.read_to_string(&mut table).expect("text");
     assert!(table.ends_with("\nNot all was measured.\n"), "{table}");
+    rows(&report).len()
+}
+
+/// Its server and load run once the first measurement begins.
+fn load_begins(process: &Process) {
+    let load = || threads(&process.0).contains(&"load".to_owned());
+    eventually("threads of the load", || load().then_some(()));
 }
 
 fn threads(child: &Child) -> Vec<String> {
@@ -149,10 +173,9 @@ fn threads(child: &Child) -> Vec<String> {
 fn what_cannot_be_used_is_not_measured() {
     let output = run(&[&SHORT[..], &["--accelerator", "qat_provider"]].concat());
     assert_eq!(output.status.code(), Some(EXIT_UNAVAILABLE), "{output:?}");
-    assert!(
-        stderr(&output).contains("qat_provider: not used\n  - "),
-        "{output:?}"
-    );
+    let told = stderr(&output);
+    let words = "bench: what --accelerator names cannot be used\nqat_provider: not used\n  - ";
+    assert!(told.starts_with(words), "{told}");
     assert!(output.stdout.is_empty());
 }
 
@@ -172,6 +195,48 @@ fn an_accelerator_that_does_nothing_fails() {
     let problem = report["problems"][0].as_str().unwrap_or_default();
     assert!(
         problem.starts_with("qat_engine offloaded nothing at all"),
+        "{report:#}"
+    );
+}
+
+/// It passes its test at the start, and declines everything from the first case on.
+#[test]
+fn an_accelerator_that_stops_working_fails() {
+    let setup = configured(json!({
+        "offload": ["rsa", "x25519"], "break_even": 1,
+        "qat_engine": { "id": "simulated" },
+    }));
+    if !simulated::install(setup.folder()).expect("a link") {
+        eprintln!("SKIPPED: no engines, or the simulated one is not beside the tests");
+        return;
+    }
+    let [script, report] = ["script", "report.json"].map(|name| setup.folder().join(name));
+    let mut command = command(&["--accelerator", "qat_engine", "--key", "p256"]);
+    command
+        .args(["--in-flight", "4,8", "--duration", "1s", "--rounds", "1"])
+        .args(["--config", path(&setup.write()), "--json", path(&report)])
+        .env("OPENSSL_ENGINES", setup.folder())
+        .env(simulated::SCRIPT_FILE, &script)
+        .stdout(Stdio::null());
+    let mut process = Process(command.spawn().expect("it runs"));
+    load_begins(&process);
+    let unseen = setup.folder().join("unseen");
+    std::fs::write(&unseen, "*=declined").expect("written");
+    std::fs::rename(&unseen, &script).expect("renamed");
+    eventually("obedience", || (!script.exists()).then_some(()));
+    assert_eq!(process.wait(PATIENCE).code(), Some(EXIT_FAILURE));
+    let text = std::fs::read_to_string(&report).expect("a report");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let row = rows(&report).last().expect("rows");
+    assert_eq!(row["accelerator"], "qat_engine");
+    assert_eq!(row["marks"][0], "not_offloaded", "{row}");
+    assert!(
+        row["handshakes"].as_u64() > Some(0) && row["failed"] == 0,
+        "{row}"
+    );
+    let problem = report["problems"][0].as_str().unwrap_or_default();
+    assert!(
+        problem.starts_with("qat_engine offloaded nothing"),
         "{report:#}"
     );
 }
@@ -325,12 +390,58 @@ fn a_running_gateway_is_loaded() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_known_before_all_is_measured() {
+    let output = run(&["--duration", "10m", "--report", "/no/such/folder/b.html"]);
+    assert_eq!(output.status.code(), Some(EXIT_OS), "{output:?}");
+    assert!(
+        stderr(&output).contains("/no/such/folder/b.html"),
+        "{output:?}"
+    );
+}
+
+/// With room for a few connections, and so many clients that most have none at any time.
+#[test]
+fn why_handshakes_failed_is_told() {
+    let command = format!(
+        "ulimit -n 64; exec {EXECUTABLE} bench handshake --key p256 --in-flight 512 \
+         --rounds 1 --duration 1s"
+    );
+    let output = Command::new("sh").args(["-c", &command]).output();
+    let output = output.expect("it runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+    assert!(told.contains("Too many open files"), "{told}");
+}
+
+/// In TLS 1.2 its clients offer the curves of certificates too, which a server may take for
+/// the key exchange.
+#[test]
+fn another_key_exchange_than_asked_for_is_not_measured() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).listener("/tls/groups", ["P-256"]).start();
+    let address = gateway.address().to_string();
+    let connect = |group: &str| {
+        let arguments = ["--connect", &address, "--sni", "localhost", "--tls", "1.2"];
+        let more = ["--in-flight", "1", "--rounds", "1", "--duration", "100ms"];
+        run(&[&arguments[..], &more, &["--group", group]].concat())
+    };
+    let output = connect("X25519");
+    assert_eq!(output.status.code(), Some(EXIT_FAILURE), "{output:?}");
+    let told = stderr(&output);
+    assert!(
+        told.contains("the server chose another key exchange"),
+        "{told}"
+    );
+    assert_eq!(connect("P-256").status.code(), Some(0));
+}
+
+#[test]
 fn others_servers_are_not_loaded() {
     let output = run(&["--connect", "192.0.2.1:443"]);
     assert_eq!(output.status.code(), Some(EXIT_USAGE), "{output:?}");
     assert!(stderr(&output).contains("--the-owner-agrees"), "{output:?}");
     for wrong in [
         &["--connect", "127.0.0.1"][..],
+        &["--connect", "localhost:0"],
         &["--in-flight", "513"],
         &["--group", "no-such-group"],
         &["--duration", "1ms"],

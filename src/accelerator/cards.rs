@@ -182,10 +182,10 @@ fn function_reason(system: &System, function: &str) -> Option<Reason> {
     match access(&path, Access::READ_OK | Access::WRITE_OK) {
         Ok(()) => None,
         Err(rustix::io::Errno::NOENT) => Some(Reason::NoNode { function, node }),
-        Err(_) => Some(Reason::NoAccess {
+        Err(error) => Some(Reason::NoAccess {
             function,
             node,
-            group: system.group_with_access(&path),
+            barrier: system.barrier(&path, error),
         }),
     }
 }

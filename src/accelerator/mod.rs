@@ -18,6 +18,7 @@ mod calibration;
 mod cards;
 mod guard;
 pub mod load;
+mod masks;
 mod multibuffer;
 mod params;
 mod qat_engine;
@@ -40,6 +41,7 @@ pub use breaker::BreakerParams;
 pub use breaker::{BreakerState, Cause};
 pub use calibration::{Calibration, Measured};
 pub use cards::{Cards, cards};
+pub use masks::Masked;
 use multibuffer::Multibuffer;
 pub use params::{
     AccelerationParams, AcceleratorName, Algorithm, Completion, EngineOptions, EngineParams,
@@ -47,7 +49,7 @@ pub use params::{
 };
 pub use qat_engine::QatEngine;
 pub use qat_provider::QatProvider;
-pub use reason::Reason;
+pub use reason::{Barrier, Reason};
 pub use self_test::Flaw;
 pub use survey::{Hint, Surveyed, Usable, hints, survey};
 pub use system::System;
@@ -105,7 +107,8 @@ pub struct Selection {
 pub struct Unavailable(pub Vec<(&'static str, Vec<Reason>)>);
 
 impl Unavailable {
-    fn told(&self) -> String {
+    /// The names, and their reasons one a line.
+    pub fn told(&self) -> String {
         let lines = self.0.iter().map(|(name, reasons)| list(name, reasons));
         lines.collect::<String>().trim_end().to_owned()
     }

@@ -5,6 +5,7 @@ use qat_sys::lanes::Library;
 
 use super::active::Source;
 use super::params::MultibufferParams;
+use super::system::cpu_lacks_ifma;
 use super::{Accelerator, AcceleratorName, Algorithm, Loaded, Reason, System};
 
 pub struct Multibuffer {
@@ -24,8 +25,11 @@ impl Accelerator for Multibuffer {
         AcceleratorName::Multibuffer.as_str()
     }
 
-    /// The library knows best what it needs of the CPU.
-    fn load(&self, _system: &System) -> Result<Loaded, Vec<Reason>> {
+    /// Where the CPU has what it takes, the library knows best what it makes of it.
+    fn load(&self, system: &System) -> Result<Loaded, Vec<Reason>> {
+        if cpu_lacks_ifma(system) {
+            return Err(vec![Reason::NoIfma]);
+        }
         if !qat_sys::job::is_capable() {
             return Err(vec![Reason::NoAsyncJobs]);
         }

@@ -2,6 +2,22 @@
 
 use super::self_test::Flaw;
 
+/// What keeps this process from a device's file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Barrier {
+    /// Members of this group may use it.
+    #[error("the user is not in its group, {0}")]
+    Group(String),
+    #[error("its mode forbids it")]
+    Mode,
+    #[error("its mode allows it: SELinux, which is enforcing, forbids it")]
+    Selinux,
+    #[error("its mode allows it: an access list or a security module forbids it")]
+    Policy,
+    #[error("the container's cgroup does not have the device")]
+    Cgroup,
+}
+
 /// One thing that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -39,17 +55,11 @@ pub enum Reason {
         "virtual function {function}: there is no {node}; inside a container it has to be passed in"
     )]
     NoNode { function: String, node: String },
-    #[error(
-        "virtual function {function}: no right to use {node}; {}",
-        group.as_ref().map_or("its mode or SELinux forbids it".to_owned(), |group| {
-            format!("the user is not in its group, {group}")
-        })
-    )]
+    #[error("virtual function {function}: no right to use {node}; {barrier}")]
     NoAccess {
         function: String,
         node: String,
-        /// Whose members may use the node; None where that would not help.
-        group: Option<String>,
+        barrier: Barrier,
     },
     #[error(
         "locked memory is limited to {limit} bytes, and {needed} are needed (16 MiB for each \
@@ -58,6 +68,10 @@ pub enum Reason {
     Memlock { limit: u64, needed: u64 },
     #[error("multi-buffer on this CPU: not possible, it lacks {0}")]
     Cpu(String),
+    #[error(
+        "this CPU has neither AVX512-IFMA nor AVX-IFMA, without which libcrypto_mb can do nothing"
+    )]
+    NoIfma,
     #[error("{file} is made for libcrypto.so.{linked}, and this process has libcrypto.so.{ours}")]
     OtherLibcrypto {
         file: String,

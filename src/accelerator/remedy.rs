@@ -1,6 +1,6 @@
 //! What an administrator types to mend a reason.
 
-use super::Reason;
+use super::{Barrier, Reason};
 
 impl Reason {
     /// A line for a root shell that mends this, or shows more where nothing can mend it
@@ -54,12 +54,20 @@ fn function(reason: &Reason) -> Option<String> {
                  echo {function} > /sys/bus/pci/drivers_probe"
             )
         }
-        Reason::NoNode { node, .. } => {
-            format!("docker run --device /dev/vfio/vfio --device {node} ...")
-        }
-        Reason::NoAccess { node, group, .. } => match group {
-            Some(group) => format!("usermod -aG {group} USER  # the gateway's; then log in again"),
-            None => format!("chgrp qat {node} && chmod 660 {node}  # to keep it: a udev rule"),
+        Reason::NoNode { node, .. } => passed_in(node),
+        Reason::NoAccess { node, barrier, .. } => match barrier {
+            Barrier::Group(group) => {
+                format!("usermod -aG {group} USER  # the gateway's; then log in again")
+            }
+            Barrier::Mode => {
+                format!("chgrp qat {node} && chmod 660 {node}  # to keep it: a udev rule")
+            }
+            Barrier::Policy => format!("getfacl {node}; aa-status; dmesg | tail"),
+            Barrier::Cgroup => passed_in(node),
+            Barrier::Selinux => format!(
+                "ausearch -m avc -ts recent | audit2allow -M qat-gateway && semodule -i \
+                 qat-gateway.pp  # what it allows is in qat-gateway.te; {node} has: ls -Z {node}"
+            ),
         },
         Reason::Memlock { needed, .. } => format!(
             "ulimit -l {}  # systemd: LimitMEMLOCK={needed}; docker: --ulimit memlock={needed}",
@@ -69,7 +77,22 @@ fn function(reason: &Reason) -> Option<String> {
     })
 }
 
+fn passed_in(node: &str) -> String {
+    format!("docker run --device /dev/vfio/vfio --device {node} ...")
+}
+
 fn other(reason: &Reason) -> Option<String> {
+    let missing = match reason {
+        Reason::EngineNotLoaded { error, .. } | Reason::ProviderNotLoaded { error, .. } => {
+            missing_library(error)
+        }
+        _ => None,
+    };
+    if let Some(library) = missing {
+        return Some(format!(
+            "apt-file search {library}  # then apt install what has it"
+        ));
+    }
     Some(match reason {
         Reason::OtherLibcrypto { file, .. } => format!("ldd {file} | grep libcrypto"),
         Reason::EngineNotLoaded { id, .. } if id == "qatengine" => {
@@ -89,4 +112,33 @@ fn other(reason: &Reason) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// One that an engine or provider needs, which is there itself: the loader names what it
+/// was asked for by its path, and what that needs without one.
+fn missing_library(error: &str) -> Option<&str> {
+    let (before, _) = error.split_once(": cannot open shared object file")?;
+    let name = before.rsplit(' ').next()?;
+    (!name.contains('/')).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_an_engine_needs_is_told_apart_from_the_engine() {
+        let remedy = |name: &str| {
+            let reason = Reason::EngineNotLoaded {
+                id: "qatengine".to_owned(),
+                error: format!(
+                    "could not load the shared library: filename(/e/qatengine.so): {name}: \
+                     cannot open shared object file: No such file or directory"
+                ),
+            };
+            reason.remedy().expect("a remedy")
+        };
+        assert!(remedy("libqat.so.4").starts_with("apt-file search libqat.so.4 "));
+        assert!(remedy("/e/qatengine.so").starts_with("apt install qatengine "));
+    }
 }

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::cards::cards;
+use super::masks::masked;
 use super::system::{System, read};
-use super::{AccelerationParams, AcceleratorName, Active, Reason, activate, registry};
+use super::{
+    AccelerationParams, AcceleratorName, Active, Masked, Reason, SOFTWARE, activate, registry,
+};
 
 /// Below which distributions keep OpenSSL's modules.
 const LIBRARIES: &[&str] = &[
@@ -26,6 +29,8 @@ const QATMGR: &str = "run/qat/qatmgr.sock";
 pub struct Surveyed {
     pub name: &'static str,
     pub found: Result<Usable, Vec<Reason>>,
+    /// What the configuration keeps it from doing.
+    pub masked: Vec<Masked>,
 }
 
 /// An accelerator that has passed its test.
@@ -45,6 +50,10 @@ pub fn survey(params: &AccelerationParams, system: &System) -> Vec<Surveyed> {
         Surveyed {
             name,
             found: found.map_err(|reasons| completed(reasons, params, name, system)),
+            masked: match name {
+                SOFTWARE => Vec::new(),
+                name => masked(params, name),
+            },
         }
     };
     registry(params).into_iter().map(look).collect()
@@ -120,10 +129,22 @@ pub struct Hint {
     pub remedy: String,
 }
 
-/// How cards are shared, and where their memory comes from.
+/// How cards are shared, who else may use them, and where their memory comes from.
 pub fn hints(system: &System) -> Vec<Hint> {
     let mut hints = Vec::new();
-    let usable = cards(system).usable;
+    let cards = cards(system);
+    if system.selinux_enforces() && !cards.reasons.contains(&Reason::NoCard) {
+        hints.push(Hint {
+            what: "SELinux is enforcing: what you may open of /dev/vfio and /dev/qat_*, a \
+                   service or a container, in a domain of its own, may not; it would fail with \
+                   \"Permission denied\" whatever the files' modes"
+                .to_owned(),
+            remedy: "ausearch -m avc -ts recent | grep -E 'vfio|qat'  # containers: setsebool -P \
+                     container_use_devices on"
+                .to_owned(),
+        });
+    }
+    let usable = cards.usable;
     if !usable.is_empty() && access(system.path(QATMGR), Access::EXISTS).is_err() {
         hints.push(Hint {
             what: format!(

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::process::{getegid, getgroups};
+use rustix::io::Errno;
+use rustix::process::{getegid, geteuid, getgroups};
 
-use super::Reason;
+use super::{Barrier, Reason};
 
 /// Where to look. Tests look at recorded trees.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl System {
 
     /// The machine this runs on.
     pub fn this() -> System {
-        use rustix::process::{Resource, geteuid, getrlimit};
+        use rustix::process::{Resource, getrlimit};
         // The kernel does not hold root to the limit (CAP_IPC_LOCK).
         let memlock = match geteuid().is_root() {
             true => None,
@@ -50,19 +51,44 @@ impl System {
         self.root.join(path)
     }
 
-    /// The name of a file's group, if its members may read and write the file and this
-    /// process is none of them.
-    pub(super) fn group_with_access(&self, file: &Path) -> Option<String> {
-        let stat = rustix::fs::stat(file).ok()?;
+    /// Whether SELinux forbids what its policy does not allow, rather than log it alone.
+    /// selinux(8), `getenforce`.
+    pub(super) fn selinux_enforces(&self) -> bool {
+        read(self.path("sys/fs/selinux/enforce")).as_deref() == Some("1")
+    }
+
+    /// What keeps this process from a file: access(2) for reading and writing gave `error`.
+    pub(super) fn barrier(&self, file: &Path, error: Errno) -> Barrier {
+        // What the kernel's device cgroup says, whatever the mode.
+        if error == Errno::PERM {
+            return Barrier::Cgroup;
+        }
+        let Ok(stat) = rustix::fs::stat(file) else {
+            return Barrier::Mode;
+        };
         let ours = getgroups().unwrap_or_default();
         let mut ours = ours.into_iter().chain([getegid()]);
         let member = ours.any(|group| group.as_raw() == stat.st_gid);
-        if member || stat.st_mode & 0o060 != 0o060 {
-            return None;
+        let user = geteuid();
+        let bits = match member {
+            _ if user.as_raw() == stat.st_uid => 0o600,
+            true => 0o060,
+            false => 0o006,
+        };
+        if user.is_root() || stat.st_mode & bits == bits {
+            return match self.selinux_enforces() {
+                true => Barrier::Selinux,
+                false => Barrier::Policy,
+            };
         }
-        let id = stat.st_gid.to_string();
-        let groups = read(self.path("etc/group"))?;
-        // group(5): NAME:PASSWORD:ID:MEMBERS
+        let would_help = !member && stat.st_mode & 0o060 == 0o060;
+        let group = would_help.then(|| self.group_name(stat.st_gid)).flatten();
+        group.map_or(Barrier::Mode, Barrier::Group)
+    }
+
+    /// From group(5): `NAME:PASSWORD:ID:MEMBERS`.
+    fn group_name(&self, id: u32) -> Option<String> {
+        let (groups, id) = (read(self.path("etc/group"))?, id.to_string());
         groups.lines().find_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next()?;
@@ -98,18 +124,54 @@ pub(super) fn link_name(path: impl AsRef<Path>) -> Option<String> {
 pub(super) fn cpu_lacks(system: &System) -> Option<Reason> {
     /// As qatengine itself checks them, and AVX512IFMA, which crypto_mb works with.
     const FLAGS: &[&str] = &["avx512f", "avx512ifma", "vaes", "vpclmulqdq"];
-    let text = std::fs::read_to_string(system.path("proc/cpuinfo")).unwrap_or_default();
-    let value = |name: &str| {
-        text.lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(key, _)| key.trim() == name)
-            .map_or("", |(_, value)| value.trim())
-    };
-    let flags: Vec<&str> = value("flags").split_whitespace().collect();
+    let flags = cpu_field(system, "flags").unwrap_or_default();
     let mut lacks: Vec<&str> = Vec::new();
-    if value("vendor_id") != "GenuineIntel" {
+    if cpu_field(system, "vendor_id").as_deref() != Some("GenuineIntel") {
         lacks.push("Intel's mark (GenuineIntel)");
     }
-    lacks.extend(FLAGS.iter().filter(|flag| !flags.contains(flag)));
+    lacks.extend(FLAGS.iter().filter(|flag| !has(&flags, flag)));
     (!lacks.is_empty()).then(|| Reason::Cpu(lacks.join(", ")))
+}
+
+/// Whether libcrypto_mb can do nothing on this CPU. What is not x86, or does not tell, is
+/// left to the library.
+pub(super) fn cpu_lacks_ifma(system: &System) -> bool {
+    let either = |flags: &String| has(flags, "avx512ifma") || has(flags, "avx_ifma");
+    cpu_field(system, "flags").is_some_and(|flags| !either(&flags))
+}
+
+fn has(flags: &str, flag: &str) -> bool {
+    flags.split_whitespace().any(|one| one == flag)
+}
+
+/// Of the first CPU: `flags : fpu vme …`.
+fn cpu_field(system: &System, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(system.path("proc/cpuinfo")).ok()?;
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == name)
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that this process may use: what refuses it is not its mode.
+    #[test]
+    fn what_the_mode_allows_something_else_forbids() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = root.path().join("node");
+        std::fs::write(&file, "").expect("written");
+        let system = System::recorded(root.path());
+        let barrier = |error| system.barrier(&file, error);
+        assert_eq!(barrier(Errno::ACCESS), Barrier::Policy);
+        assert_eq!(barrier(Errno::PERM), Barrier::Cgroup);
+        let enforce = root.path().join("sys/fs/selinux/enforce");
+        std::fs::create_dir_all(enforce.parent().expect("a folder")).expect("made");
+        for (said, expected) in [("0\n", Barrier::Policy), ("1\n", Barrier::Selinux)] {
+            std::fs::write(&enforce, said).expect("written");
+            assert_eq!(barrier(Errno::ACCESS), expected);
+        }
+    }
 }

@@ -90,6 +90,20 @@ fn each_fault_is_told_first_with_what_mends_it() {
 }
 
 #[test]
+fn a_cpu_that_cannot_is_told_before_a_library_is_asked_for() {
+    let told = |flags: &str| {
+        let tree = Tree::new().write("proc/cpuinfo", &format!("flags : fpu {flags}\n"));
+        let reasons = tree.report(&[])["accelerators"][2]["reasons"].clone();
+        reasons[0]["what"].as_str().unwrap_or_default().to_owned()
+    };
+    let words = "neither AVX512-IFMA nor AVX-IFMA";
+    assert!(told("avx2 avx512f").contains(words));
+    for enough in ["avx512ifma", "avx_ifma"] {
+        assert!(!told(enough).contains(words), "{enough}");
+    }
+}
+
+#[test]
 fn a_card_that_works_leaves_the_library() {
     let tree = Tree::new();
     let findings = tree.findings();
@@ -104,6 +118,28 @@ fn a_card_that_works_leaves_the_library() {
         .write("sys/module/usdm_drv/parameters/max_huge_pages", "50")
         .write("proc/meminfo", "HugePages_Total:  10\nHugePages_Free:  7\n");
     assert_eq!(hint(&tree)[0]["remedy"], "sysctl vm.nr_hugepages=50");
+}
+
+#[test]
+fn what_selinux_means_for_cards_is_told_where_there_are_some() {
+    let told = |tree: &Tree| {
+        let hints = tree.report(&[])["hints"].clone();
+        let hints = hints.as_array().expect("hints").clone();
+        hints.iter().any(|one| {
+            one["what"]
+                .as_str()
+                .unwrap_or("")
+                .contains("SELinux is enforcing")
+        })
+    };
+    let tree = Tree::new();
+    assert!(!told(&tree));
+    let tree = tree.write("sys/fs/selinux/enforce", "0");
+    assert!(!told(&tree), "permissive: it forbids nothing");
+    let tree = tree.write("sys/fs/selinux/enforce", "1");
+    assert!(told(&tree));
+    let tree = tree.remove("sys/bus/pci/devices");
+    assert!(!told(&tree), "no card");
 }
 
 #[test]
@@ -157,11 +193,7 @@ fn who_may_not_use_a_function_is_told_whose_group_may() {
             "the user is not in its group, qat",
             "usermod -aG qat",
         ),
-        (
-            0o000,
-            "its mode or SELinux forbids it",
-            "chgrp qat /dev/vfio/301",
-        ),
+        (0o000, "its mode forbids it", "chgrp qat /dev/vfio/301"),
     ] {
         mode(&node, bits);
         let Some(findings) = findings_as_nobody() else {

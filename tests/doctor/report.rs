@@ -3,12 +3,13 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::Setup;
 use support::certificates::{Files, Key};
+use support::{Setup, simulated};
 
 use super::{Tree, file, parse, setup};
 use crate::EXECUTABLE;
 
+const EXIT_USAGE: i32 = 64;
 const EXIT_UNAVAILABLE: i32 = 69;
 const EXIT_CONFIG: i32 = 78;
 
@@ -149,6 +150,13 @@ fn its_exit_code_says_whether_the_preference_holds() {
     let output = tree.run(&["--config", "/no/such/file"]);
     assert_eq!(output.status.code(), Some(EXIT_CONFIG));
     assert_eq!(tree.run(&[]).status.code(), Some(0));
+    let output = Command::new(EXECUTABLE)
+        .args(["doctor", "--root", "/no/such/tree"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(EXIT_USAGE));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("/no/such/tree/sys"), "{stderr}");
 }
 
 #[test]
@@ -187,6 +195,29 @@ fn certificates_are_told_with_their_keys_and_their_age() {
     assert!(!text.contains('\u{1b}'), "colours in a pipe: {text}");
 }
 
+#[test]
+fn what_the_configuration_masks_is_told() {
+    let setup = setup()
+        .set("/acceleration/offload", json!(["x25519"]))
+        .set("/acceleration/qat_engine/hardware_algorithms", "0x1");
+    let config = file(&setup);
+    let tree = Tree::new();
+    let report = tree.report(&["--config", &config]);
+    let schema = parse(&tree.run(&["--json-schema"]));
+    assert!(jsonschema::is_valid(&schema, &report), "{report:#}");
+    let by_offload = json!({ "algorithm": "rsa", "by": "acceleration.offload ([x25519])" });
+    let by_mask = "acceleration.qat_engine.hardware_algorithms (0x1 lacks 0x20)";
+    let by_mask = json!({ "algorithm": "x25519", "by": by_mask });
+    let masked = |at: usize| report["accelerators"][at]["masked"].clone();
+    assert_eq!(masked(0), json!([by_offload, by_mask]));
+    assert_eq!(masked(2), json!([by_offload]));
+    assert_eq!(masked(3), json!([]), "software does it all");
+    let text = tree.run(&["--config", &config]).stdout;
+    let text = String::from_utf8(text).expect("text");
+    let words = "    - rsa: masked by acceleration.offload ([x25519])\n";
+    assert!(text.contains(words), "no {words:?} in {text}");
+}
+
 /// script(1) gives it a terminal.
 #[test]
 fn colours_are_for_terminals() {
@@ -210,6 +241,33 @@ fn colours_are_for_terminals() {
         plain.contains("Accelerators") && !plain.contains('\u{1b}'),
         "{plain}"
     );
+}
+
+#[test]
+fn an_engine_that_works_is_used_and_measured() {
+    let tree = Tree::new();
+    if !simulated::install(&tree.path("")).expect("a link") {
+        eprintln!("SKIPPED: no engines, or the simulated one is not beside the tests");
+        return;
+    }
+    let setup = setup().set(
+        "/acceleration",
+        json!({
+            "prefer": ["qat_engine"], "offload": ["rsa"], "break_even": 3,
+            "qat_engine": { "id": "simulated" },
+        }),
+    );
+    let output = tree.run(&["--json", "--config", &file(&setup)]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = parse(&output);
+    assert_eq!(report["configuration"]["used"], "qat_engine");
+    assert_eq!(report["configuration"]["holds"], true);
+    let engine = &report["accelerators"][0];
+    assert_eq!(engine["usable"], true, "{engine}");
+    assert_eq!(engine["offload"]["algorithms"], json!(["rsa"]));
+    assert_eq!(engine["offload"]["break_even"], 3);
+    assert_eq!(engine["masked"][0]["algorithm"], "x25519");
+    assert_eq!(engine["offload"]["measured"][0]["algorithm"], "rsa");
 }
 
 /// With libcrypto_mb, which `QAT_GATEWAY_CRYPTO_MB` may name.

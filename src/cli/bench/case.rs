@@ -83,6 +83,24 @@ impl From<Version> for TlsVersion {
     }
 }
 
+/// A curve that certificates may have.
+#[derive(Debug)]
+pub struct Curve {
+    names: &'static [&'static str],
+    pub bits: u32,
+}
+
+const CURVES: [Curve; 2] = [
+    Curve {
+        names: &["P-256", "secp256r1", "prime256v1"],
+        bits: 256,
+    },
+    Curve {
+        names: &["P-384", "secp384r1"],
+        bits: 384,
+    },
+];
+
 /// The handshakes of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -101,21 +119,22 @@ impl Case {
     /// The groups to offer. In TLS 1.2 they are the curves of certificates as well
     /// (RFC 8422 section 5.1.1); the wanted one comes first.
     pub fn groups(&self) -> Vec<String> {
-        let mut groups = vec![self.group.clone()];
-        if self.version == Version::Tls12 {
-            let names = |names: &[&str]| {
-                names
-                    .iter()
-                    .any(|one| one.eq_ignore_ascii_case(&self.group))
-            };
-            if !names(&["P-256", "secp256r1", "prime256v1"]) {
-                groups.push("P-256".to_owned());
-            }
-            if !names(&["P-384", "secp384r1"]) {
-                groups.push("P-384".to_owned());
-            }
+        let curves = self.curves();
+        let curves = curves.iter().map(|curve| curve.names[0].to_owned());
+        [self.group.clone()].into_iter().chain(curves).collect()
+    }
+
+    /// Those that are offered for the sake of certificates: a key exchange with one of them
+    /// is another than the wanted.
+    pub fn curves(&self) -> Vec<&'static Curve> {
+        let wanted = |curve: &&Curve| {
+            let mut names = curve.names.iter();
+            names.any(|name| name.eq_ignore_ascii_case(&self.group))
+        };
+        match self.version {
+            Version::Tls12 => CURVES.iter().filter(|curve| !wanted(curve)).collect(),
+            Version::Tls13 => Vec::new(),
         }
-        groups
     }
 
     /// Whether the server's side of such a handshake has an operation of this kind.
@@ -152,6 +171,24 @@ impl fmt::Display for Case {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tls_1_2_offers_the_curves_of_certificates_last() {
+        let groups = |version, group: &str| {
+            let case = Case {
+                key: None,
+                version,
+                group: group.to_owned(),
+                resumed: false,
+                in_flight: 1,
+            };
+            case.groups().join(":")
+        };
+        assert_eq!(groups(Version::Tls13, "X25519"), "X25519");
+        assert_eq!(groups(Version::Tls12, "X25519"), "X25519:P-256:P-384");
+        assert_eq!(groups(Version::Tls12, "secp256r1"), "secp256r1:P-384");
+        assert_eq!(groups(Version::Tls12, "p-384"), "p-384:P-256");
+    }
 
     #[test]
     fn resumption_saves_the_signature_and_in_tls_1_2_the_exchange() {

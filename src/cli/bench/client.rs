@@ -10,16 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use openssl::pkey::Id;
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode,
-    SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslRef, SslSession, SslSessionCacheMode,
+    SslVerifyMode, SslVersion,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_openssl::SslStream;
 
-use super::case::{Case, Version};
+use super::case::{Case, Curve, Version};
 use super::error::Error;
 
 /// For a handshake with a server that answers at all.
@@ -47,6 +48,8 @@ pub struct Client {
     /// Sent as SNI.
     name: Option<String>,
     closer: Closer,
+    /// Key exchanges with these curves are not the case's; None: no other is offered.
+    curves: Option<Vec<&'static Curve>>,
     /// The session the server gave, which every handshake resumes.
     given: Arc<Mutex<Option<SslSession>>>,
 }
@@ -81,6 +84,7 @@ impl Client {
             // RFC 6066: addresses are not names.
             name: name.parse::<IpAddr>().is_err().then(|| name.to_owned()),
             closer,
+            curves: (case.version == Version::Tls12).then(|| case.curves()),
             given,
         })
     }
@@ -142,9 +146,24 @@ impl Client {
         let mut stream = timeout(PATIENCE, handshake).await.map_err(overdue)??;
         let took = since.elapsed();
         let reused = stream.ssl().session_reused();
+        if !reused && !self.is_the_exchange(stream.ssl()) {
+            return Err(io::Error::other("the server chose another key exchange"));
+        }
         // A reset before the server has read all of the handshake would fail it there.
         let _ = timeout(FAREWELL, self.leave(&mut stream)).await;
         Ok((took, reused))
+    }
+
+    /// Whether the keys were exchanged with the case's group.
+    fn is_the_exchange(&self, ssl: &SslRef) -> bool {
+        let Some(curves) = &self.curves else {
+            return true;
+        };
+        // There is none if the client sent a secret under the server's RSA key.
+        let Ok(key) = ssl.peer_tmp_key() else {
+            return false;
+        };
+        key.id() != Id::EC || !curves.iter().any(|curve| curve.bits == key.bits())
     }
 
     /// Closes both ways, so that the session stays good; tickets arrive on the way.

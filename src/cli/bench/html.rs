@@ -16,19 +16,24 @@ body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);\
 max-width:70rem;margin:2rem auto;padding:0 1rem}\n\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}\n\
 .facts{color:var(--dim)}.problem{border-left:4px solid var(--c2);padding-left:.8rem}\n\
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}\n\
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n\
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr));gap:1rem}\n\
+.wide{overflow-x:auto;margin-top:1rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n\
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--edge);white-space:nowrap}\n\
 th{color:var(--dim);font-weight:600}.legend{color:var(--dim)}\n\
 svg{width:100%;height:auto}svg text{fill:var(--fg);font-size:12px}svg .title{font-weight:600;font-size:13px}\n\
 svg .tick{fill:var(--dim);font-size:11px}.end{text-anchor:end}.middle{text-anchor:middle}\n\
 .grid{stroke:var(--edge)}.rule{stroke:var(--dim);stroke-dasharray:2 4}\n\
-.line{fill:none;stroke-width:2}.dashed{stroke-dasharray:6 4}\n\
+.line{fill:none;stroke-width:2}.line.dashed{stroke-dasharray:6 4}\n\
 .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}\n\
-.dot{stroke:none}.dot.s0{fill:var(--c0)}.dot.s1{fill:var(--c1)}.dot.s2{fill:var(--c2)}.dot.s3{fill:var(--c3)}\n\
+summary,details li{color:var(--dim)}details{display:inline-block;vertical-align:top}\n\
+.dot.s0{fill:var(--c0)}.dot.s1{fill:var(--c1)}.dot.s2{fill:var(--c2)}.dot.s3{fill:var(--c3)}\n\
+.dot.dashed{fill:var(--bg);stroke-width:2}\n\
 .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}\n\
 .swatch.s0{background:var(--c0)}.swatch.s1{background:var(--c1)}\
 .swatch.s2{background:var(--c2)}.swatch.s3{background:var(--c3)}\n";
+
+/// Columns of the table that a section's title has already: key, version and group.
+const TITLED: usize = 3;
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
@@ -66,8 +71,8 @@ fn facts(page: &mut String, report: &Report) {
     let (machine, settings) = (&report.machine, &report.settings);
     let _ = writeln!(
         page,
-        "<p class=\"facts\">{}, {} CPUs · Linux {} · {} · qat-gateway {}{} · {} · {} rounds of {} s, \
-         {} load threads{}{}</p>",
+        "<p class=\"facts\">{}, {} CPUs · Linux {} · {} · qat-gateway {}{} · {} · {} × {} s · load \
+         threads: {}{}{}</p>",
         escape(&machine.cpu),
         machine.cpus,
         escape(&machine.kernel),
@@ -100,12 +105,18 @@ fn facts(page: &mut String, report: &Report) {
         let what = match (&one.what, one.break_even) {
             (Some(what), Some(from)) => {
                 let names = one.algorithms.join(" and ");
-                format!("{what}; offloads {names} from {from} handshakes in flight on")
+                escape(&format!(
+                    "{what}; offloads {names} from {from} handshakes in flight on"
+                ))
             }
-            (Some(what), None) => what.clone(),
-            (None, _) => format!("not measured: {}", one.reasons.join("; ")),
+            (Some(what), None) => escape(what),
+            (None, _) => {
+                let item = |reason: &String| format!("<li>{}</li>", escape(reason));
+                let reasons: String = one.reasons.iter().map(item).collect();
+                format!("<details><summary>not measured</summary><ul>{reasons}</ul></details>")
+            }
         };
-        let _ = writeln!(page, "<li><b>{}</b>: {}</li>", one.name, escape(&what));
+        let _ = writeln!(page, "<li><b>{}</b>: {what}</li>", one.name);
     }
     page.push_str("</ul>\n");
 }
@@ -163,7 +174,7 @@ fn section(page: &mut String, rows: &[&Row], names: &[&'static str]) {
     latency.extend(series(rows, names, " p99", true, &|row| row.p99_us as f64));
     page.push_str(
         &Plot {
-            title: "Latency, µs: median, and p99 dashed",
+            title: "Latency, µs: median, and p99 (dashed, hollow)",
             unit: "µs",
             logarithmic: true,
             series: latency,
@@ -193,6 +204,7 @@ fn section(page: &mut String, rows: &[&Row], names: &[&'static str]) {
 fn crossing(rows: &[&Row]) -> Vec<(&'static str, Option<usize>)> {
     let mut found: Vec<(&'static str, Option<usize>)> = Vec::new();
     let mut rows = rows.to_vec();
+    rows.retain(|row| !row.marks.contains(&Mark::NothingToOffload));
     rows.sort_by_key(|row| row.in_flight);
     for row in rows {
         let Some(name) = row.accelerator.filter(|name| *name != SOFTWARE) else {
@@ -234,14 +246,14 @@ fn series(
 
 fn rows_table(page: &mut String, rows: &[&Row]) {
     page.push_str("<div class=\"wide\"><table>\n<tr>");
-    for head in table::heads() {
+    for head in &table::heads()[TITLED..] {
         let _ = write!(page, "<th>{head}</th>");
     }
     page.push_str("<th></th></tr>\n");
     for row in rows {
         page.push_str("<tr>");
-        for cell in table::cells(row) {
-            let _ = write!(page, "<td>{}</td>", escape(&cell));
+        for cell in &table::cells(row)[TITLED..] {
+            let _ = write!(page, "<td>{}</td>", escape(cell));
         }
         let bad = row.marks.contains(&Mark::NotOffloaded);
         let class = if bad { " class=\"problem\"" } else { "" };

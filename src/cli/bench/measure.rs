@@ -49,6 +49,7 @@ pub struct Sample {
     /// Handshakes per second.
     pub rate: f64,
     pub handshakes: u64,
+    pub handshakes_in_all: u64,
     pub failed: u64,
     pub failure: Option<String>,
     /// What part of the load's CPUs it took.
@@ -144,6 +145,7 @@ pub async fn own(
     Ok(Sample {
         rate: handshakes as f64 / elapsed,
         handshakes,
+        handshakes_in_all: seen.handshakes_in_all,
         failed: seen.failed.max(after.failed - before.failed),
         load_busy: load_busy(&seen, load, window),
         server: Some(ServerSample {
@@ -179,6 +181,7 @@ pub async fn remote(
     Ok(Sample {
         rate: seen.handshakes as f64 / window.length().as_secs_f64(),
         handshakes: seen.handshakes,
+        handshakes_in_all: seen.handshakes_in_all,
         failed: seen.failed,
         load_busy: load_busy(&seen, load, window),
         server: None,

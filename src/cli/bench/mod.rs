@@ -30,6 +30,7 @@ pub mod server;
 mod svg;
 mod table;
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -67,7 +68,8 @@ pub fn run(what: &What) -> ExitCode {
         return say(format_args!("{:#}", schema.to_value()));
     }
     raise_descriptor_limit();
-    match measured(options) {
+    let measured = writable(options).and_then(|()| measured(options));
+    match measured {
         Ok((report, ended)) => output(&report, ended, options),
         Err(error) => {
             eprintln!("bench: {error}");
@@ -81,9 +83,22 @@ fn code(error: &Error) -> u8 {
         Error::Usage(_) => exit::USAGE,
         Error::Unavailable(_) => exit::UNAVAILABLE,
         Error::Configuration(_) => exit::CONFIG,
-        Error::Io(_) => exit::OS,
+        Error::Io(_) | Error::Output(..) => exit::OS,
         _ => exit::FAILURE,
     }
+}
+
+/// Whether the reports can be written: better now than when all has been measured.
+fn writable(options: &Options) -> Result<(), Error> {
+    let json = options
+        .json
+        .as_deref()
+        .filter(|file| *file != Path::new("-"));
+    for file in json.into_iter().chain(options.report.as_deref()) {
+        let opened = OpenOptions::new().append(true).create(true).open(file);
+        opened.map_err(|error| Error::Output(file.display().to_string(), error))?;
+    }
+    Ok(())
 }
 
 /// How the measuring ended.

@@ -34,9 +34,9 @@ pub struct Options {
     /// Key-exchange groups, as OpenSSL calls them.
     #[arg(long, value_delimiter = ',', default_value = "X25519")]
     pub group: Vec<String>,
-    /// Resumed handshakes too.
-    #[arg(long)]
-    pub resumed: bool,
+    /// Resumed handshakes beside full ones, or only them.
+    #[arg(long, value_name = "WHICH", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "too")]
+    pub resumed: Option<Resumed>,
     /// Handshakes in progress at any time.
     #[arg(long, value_name = "N", value_delimiter = ',', default_values = ["1", "8", "64"])]
     pub in_flight: Vec<usize>,
@@ -70,6 +70,15 @@ pub struct Options {
     /// Allows --connect to load a server at a public address.
     #[arg(long, requires = "connect")]
     pub the_owner_agrees: bool,
+}
+
+/// Which handshakes are measured besides, or instead of, full ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Resumed {
+    /// Full and resumed ones.
+    Too,
+    /// Resumed ones alone.
+    Only,
 }
 
 /// An accelerator by its name in the configuration.
@@ -110,10 +119,10 @@ impl Options {
             Some(_) => vec![None],
             None => self.key.iter().copied().map(Some).collect(),
         };
-        let resumed: &[bool] = if self.resumed {
-            &[false, true]
-        } else {
-            &[false]
+        let resumed: &[bool] = match self.resumed {
+            None => &[false],
+            Some(Resumed::Too) => &[false, true],
+            Some(Resumed::Only) => &[true],
         };
         let mut cases = Vec::new();
         for key in keys {

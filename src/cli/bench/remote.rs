@@ -20,6 +20,12 @@ impl Target {
     /// # Errors
     /// It is not HOST:PORT, has no address, or a public one.
     pub async fn find(told: &str, sni: Option<&str>, anywhere: bool) -> Result<Target, Error> {
+        let port = told.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(1..))) {
+            return Err(Error::Usage(format!(
+                "--connect {told}: write HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443"
+            )));
+        }
         let found = tokio::net::lookup_host(told).await;
         let found = found.map_err(|error| Error::Usage(format!("--connect {told}: {error}")))?;
         let addresses: Vec<SocketAddr> = found.collect();

@@ -95,8 +95,10 @@ pub struct Row {
     /// Rounds that were measured.
     pub rounds: usize,
     pub handshakes: u64,
+    /// With those of the warm-up: what a server's CPU time in all is of.
+    pub handshakes_in_all: u64,
     pub failed: u64,
-    /// Why the last one failed.
+    /// Why the first one failed, maybe in the warm-up.
     pub failure: Option<String>,
     /// Handshakes per second: the rounds' median, least and most.
     pub rate: f64,

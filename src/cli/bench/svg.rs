@@ -75,7 +75,12 @@ impl Scale {
             true => {
                 let mut ticks = vec![self.low];
                 while ticks.last().is_some_and(|last| *last < self.high * 0.99) {
-                    ticks.push(ticks[ticks.len() - 1] * 10.0);
+                    let last = ticks[ticks.len() - 1];
+                    // Within few decades there is room for more.
+                    if self.high / self.low < 1e3 {
+                        ticks.extend([last * 2.0, last * 5.0]);
+                    }
+                    ticks.push(last * 10.0);
                 }
                 ticks
             }
@@ -121,12 +126,16 @@ impl Plot<'_> {
         self.axes(&mut svg, &values, &counts, &x, &y);
         if let Some((count, words)) = &self.rule {
             let at = x(*count);
+            // Towards the middle, where there is room.
+            let (class, begin) = match at > WIDTH / 2.0 {
+                true => ("tick end", at - 4.0),
+                false => ("tick", at + 4.0),
+            };
             let _ = writeln!(
                 svg,
                 "<line class=\"rule\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\"/>\
-                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                 <text class=\"{class}\" x=\"{begin:.1}\" y=\"{:.1}\">{}</text>",
                 HEIGHT - BOTTOM,
-                at + 4.0,
                 TOP + 10.0,
                 escape(words)
             );
@@ -200,7 +209,7 @@ fn line(svg: &mut String, series: &Series, places: Vec<(f64, f64)>, unit: &str) 
         // Browsers show the title where the pointer is.
         let _ = writeln!(
             svg,
-            "<circle class=\"dot s{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\">\
+            "<circle class=\"dot s{colour}{dashed}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\">\
              <title>{}, {count} in flight: {value:.0} {unit}</title></circle>",
             escape(&series.name)
         );

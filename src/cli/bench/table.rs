@@ -42,6 +42,17 @@ pub fn render(report: &Report) -> String {
     if lines.is_empty() {
         text.push_str("nothing was measured\n");
     }
+    for row in &report.rows {
+        if let (Some(failure), 1..) = (&row.failure, row.failed) {
+            let who = row.accelerator.unwrap_or("gateway");
+            let (failed, handshakes, in_flight) = (row.failed, row.handshakes, row.in_flight);
+            let _ = writeln!(
+                text,
+                "\n{failed} handshakes failed beside {handshakes}, with {who} and {in_flight} in \
+                 flight; the first: {failure}"
+            );
+        }
+    }
     for problem in &report.problems {
         let _ = writeln!(text, "\nProblem: {problem}");
     }

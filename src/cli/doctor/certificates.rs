@@ -5,21 +5,24 @@ use openssl::nid::Nid;
 use openssl::pkey::{Id, PKeyRef, Private};
 
 use super::report::{Accelerable, Certificate};
+use crate::accelerator::Algorithm;
 use crate::config::GatewayParams;
 use crate::tls;
 
 /// Of all listeners, in the configuration's order.
 pub fn certificates(params: &GatewayParams) -> Vec<Certificate> {
+    let offload = params.acceleration.offload.as_deref();
+    let offload = offload.unwrap_or(&Algorithm::ALL);
     let listeners = params.listeners.iter();
     let with_tls = listeners.filter_map(|one| Some((&one.name, one.tls.as_ref()?)));
     with_tls
         .flat_map(|(name, tls)| tls.certificates.iter().map(move |one| (name, one)))
-        .map(|(listener, certificate)| report(listener, certificate))
+        .map(|(listener, certificate)| report(listener, certificate, offload))
         .collect()
 }
 
-fn report(listener: &str, certificate: &tls::Certificate) -> Certificate {
-    let (accelerable, why) = judge(&certificate.key);
+fn report(listener: &str, certificate: &tls::Certificate, offload: &[Algorithm]) -> Certificate {
+    let (accelerable, why) = judge(&certificate.key, offload);
     Certificate {
         listener: listener.to_owned(),
         names: certificate.names.clone(),
@@ -31,12 +34,28 @@ fn report(listener: &str, certificate: &tls::Certificate) -> Certificate {
 }
 
 /// What qatengine, qatprovider and libcrypto_mb all take. The key exchange (X25519) is accelerated
-/// whatever the certificate's key.
-fn judge(key: &PKeyRef<Private>) -> (Accelerable, &'static str) {
+/// whatever the certificate's key. What acceleration.offload leaves out is told by it.
+fn judge(key: &PKeyRef<Private>, offload: &[Algorithm]) -> (Accelerable, &'static str) {
+    let exchange = offload.contains(&Algorithm::X25519);
     match (key.id(), key.bits()) {
-        (Id::RSA, 2048 | 3072 | 4096) => {
-            let why = "signature and key exchange (X25519), by every accelerator";
-            (Accelerable::Yes, why)
+        (Id::RSA, 2048 | 3072 | 4096) => match (offload.contains(&Algorithm::Rsa), exchange) {
+            (true, true) => {
+                let why = "signature and key exchange (X25519), by every accelerator";
+                (Accelerable::Yes, why)
+            }
+            (true, false) => {
+                let why =
+                    "the signature; the key exchange (X25519) is masked by acceleration.offload";
+                (Accelerable::Partly, why)
+            }
+            (false, _) => {
+                let why = "the key exchange (X25519); rsa is masked by acceleration.offload";
+                (Accelerable::No, why)
+            }
+        },
+        _ if !exchange => {
+            let why = "not the signature, and x25519 is masked by acceleration.offload";
+            (Accelerable::No, why)
         }
         (Id::RSA, _) => {
             let why = "the key exchange only: accelerators take RSA of 2048, 3072 and 4096 bits";
@@ -87,7 +106,7 @@ mod tests {
     use super::*;
 
     fn told(key: &PKeyRef<Private>) -> (String, Accelerable) {
-        (describe(key), judge(key).0)
+        (describe(key), judge(key, &Algorithm::ALL).0)
     }
 
     #[test]
@@ -97,6 +116,13 @@ mod tests {
             told(&key)
         };
         assert_eq!(rsa(2048), ("RSA 2048".to_owned(), Accelerable::Yes));
+        let rsa_key = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
+        let (accelerable, why) = judge(&rsa_key, &[Algorithm::X25519]);
+        assert_eq!(accelerable, Accelerable::No);
+        assert!(why.contains("rsa is masked by acceleration.offload"));
+        let (accelerable, why) = judge(&rsa_key, &[Algorithm::Rsa]);
+        assert_eq!(accelerable, Accelerable::Partly);
+        assert!(why.contains("X25519) is masked by acceleration.offload"));
         assert_eq!(rsa(2560), ("RSA 2560".to_owned(), Accelerable::No));
         let group = EcGroup::from_curve_name(Nid::SECP384R1).expect("P-384");
         let key = EcKey::generate(&group).expect("a key");

@@ -30,7 +30,7 @@ use crate::config::{self, GatewayParams};
 use crate::error::exit;
 use measured::Offload;
 use needs::Needs;
-use report::{Accelerator, Configuration, Finding, Report, Setting};
+use report::{Accelerator, Configuration, Finding, Masked, Report, Setting};
 use text::Paint;
 
 /// For `--help`.
@@ -80,6 +80,11 @@ pub fn run(options: &Options) -> ExitCode {
         },
     };
     let root = options.root.as_deref();
+    if let Some(root) = root.filter(|root| !root.join("sys").is_dir()) {
+        let root = root.display();
+        eprintln!("doctor: --root {root}: there is no folder {root}/sys; give a tree that has one");
+        return ExitCode::from(exit::USAGE);
+    }
     let system = root.map_or_else(System::this, System::recorded);
     let params = loaded.as_ref().map(|(_, params)| params);
     let settings = settings(&system, params);
@@ -133,7 +138,12 @@ fn settings(system: &System, params: Option<&GatewayParams>) -> Vec<Setting> {
     settings
 }
 
-fn accelerator(Surveyed { name, found }: Surveyed) -> Accelerator {
+fn accelerator(surveyed: Surveyed) -> Accelerator {
+    let Surveyed {
+        name,
+        found,
+        masked,
+    } = surveyed;
     let (usable, reasons) = match found {
         Ok(usable) => (Some(usable), Vec::new()),
         Err(reasons) => (None, reasons),
@@ -149,6 +159,14 @@ fn accelerator(Surveyed { name, found }: Surveyed) -> Accelerator {
         offload: active.map(Offload::of),
         what: usable.map(|usable| usable.what),
         reasons: reasons.into_iter().map(finding).collect(),
+        masked: masked.into_iter().map(switched_off).collect(),
+    }
+}
+
+fn switched_off(masked: accelerator::Masked) -> Masked {
+    Masked {
+        algorithm: masked.algorithm.as_str(),
+        by: masked.by,
     }
 }
 

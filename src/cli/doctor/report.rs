@@ -35,6 +35,17 @@ pub struct Accelerator {
     pub reasons: Vec<Finding>,
     /// What it gives; absent: it is not usable, or OpenSSL's own.
     pub offload: Option<super::measured::Offload>,
+    /// What the configuration keeps it from doing.
+    pub masked: Vec<Masked>,
+}
+
+/// An algorithm that is switched off.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Masked {
+    pub algorithm: &'static str,
+    /// The setting that does it, and what it says.
+    pub by: String,
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use clap::builder::styling::{AnsiColor, Style};
 
 use super::report::{
-    Accelerable, Accelerator, Certificate, Configuration, Finding, Report, Setting,
+    Accelerable, Accelerator, Certificate, Configuration, Finding, Masked, Report, Setting,
 };
 
 /// Colours, or none.
@@ -147,6 +147,9 @@ fn accelerator<'a>(out: &mut String, paint: Paint, one: &'a Accelerator, told: &
     for reason in &one.reasons {
         finding(out, paint, reason, told);
     }
+    for Masked { algorithm, by } in &one.masked {
+        let _ = writeln!(out, "    - {}: masked by {by}", paint.warn(algorithm));
+    }
 }
 
 /// Commands that stand above already: a card's are those of the engine and the provider.
@@ -277,6 +280,7 @@ mod tests {
             usable: true,
             what: None,
             reasons: Vec::new(),
+            masked: Vec::new(),
             offload: Some(Offload {
                 algorithms: vec!["rsa"],
                 break_even: 3,

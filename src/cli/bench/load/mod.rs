@@ -67,8 +67,10 @@ pub struct Window {
 pub struct Seen {
     pub latencies: Latencies,
     pub handshakes: u64,
+    /// Those before and after the window too.
+    pub handshakes_in_all: u64,
     pub failed: u64,
-    /// Why the last one failed.
+    /// Why the first one failed: later failures often follow from it.
     pub failure: Option<String>,
     /// CPU time of the load's threads.
     pub cpu: Duration,
@@ -85,6 +87,7 @@ impl Seen {
         Seen {
             latencies: latencies(),
             handshakes: 0,
+            handshakes_in_all: 0,
             failed: 0,
             failure: None,
             cpu: Duration::ZERO,
@@ -94,8 +97,9 @@ impl Seen {
     fn add(&mut self, other: Seen) {
         self.latencies += other.latencies;
         self.handshakes += other.handshakes;
+        self.handshakes_in_all += other.handshakes_in_all;
         self.failed += other.failed;
-        self.failure = other.failure.or(self.failure.take());
+        self.failure = self.failure.take().or(other.failure);
         self.cpu += other.cpu;
     }
 
@@ -108,7 +112,7 @@ impl Seen {
             }
             Err(error) => {
                 self.failed += 1;
-                self.failure = Some(error.to_string());
+                self.failure.get_or_insert(error.to_string());
             }
         }
     }

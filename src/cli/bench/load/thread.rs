@@ -90,11 +90,12 @@ async fn client(job: Rc<Job>, seen: Rc<RefCell<Seen>>) {
         let result = job.client.handshake().await;
         job.finished.fetch_add(1, Ordering::Relaxed);
         let failed = result.is_err();
+        seen.borrow_mut().handshakes_in_all += u64::from(!failed);
         let counts = |window: Window| Instant::now() <= window.end;
         if job.window.borrow().is_some_and(counts) {
             seen.borrow_mut().count(result);
         } else if let Err(error) = result {
-            seen.borrow_mut().failure = Some(error.to_string());
+            seen.borrow_mut().failure.get_or_insert(error.to_string());
         }
         if failed {
             sleep(AFTER_FAILURE).await;
