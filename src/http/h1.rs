@@ -1,16 +1,18 @@
 //! A client's HTTP/1.1 connection (RFC 9112), by hyper.
 //!
 //! hyper takes requests apart and frames them anew, so a request's length is what
-//! the gateway understood and never what a backend might make of it.
+//! the gateway understood and never what a backend might make of it. One whose length
+//! could be understood in two ways is refused ([`Heads`]).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use h2::Reason;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::{HttpService, service_fn};
@@ -19,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::heads::Heads;
 use super::{HttpParams, Service, Upgrade, tunnel};
 use crate::drain::Watch;
 use crate::proxy::{Body, BodyError, Downstream, Outgoing, Peer, Tunnel};
@@ -30,10 +33,10 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 const FIRST_REQUEST: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What the connection's task knows of its progress.
-#[derive(Default)]
 struct Progress {
     in_flight: Cell<usize>,
     requests: Cell<u64>,
+    heads: RefCell<Heads>,
     /// Since when bytes of a request's head have been arriving.
     reading: Cell<Option<Instant>>,
     /// Since when nothing has been asked or answered.
@@ -47,8 +50,7 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let (params, proxy) = (service.params.clone(), service.proxy.clone());
-    let progress = Rc::new(Progress::default());
-    progress.idle.set(Some(Instant::now()));
+    let progress = Rc::new(Progress::new(&params));
     let handler = {
         let progress = progress.clone();
         service_fn(move |request: Request<Incoming>| {
@@ -197,6 +199,20 @@ enum Verdict {
 }
 
 impl Progress {
+    fn new(params: &HttpParams) -> Self {
+        Progress {
+            in_flight: Cell::new(0),
+            requests: Cell::new(0),
+            heads: RefCell::new(Heads::new(
+                params.max_headers,
+                params.max_header_list_size as usize,
+            )),
+            reading: Cell::new(None),
+            idle: Cell::new(Some(Instant::now())),
+            tunnel: Cell::new(None),
+        }
+    }
+
     fn verdict(&self, params: &HttpParams) -> Option<Verdict> {
         if self.in_flight.get() > 0 {
             return None;
@@ -220,6 +236,11 @@ async fn handle(
     progress.requests.set(progress.requests.get() + 1);
     let limit = service.params.max_requests_per_connection;
     let last = limit > 0 && progress.requests.get() >= limit;
+    if !progress.heads.borrow().is_sound(progress.requests.get()) {
+        service.proxy.refused("malformed");
+        tracing::debug!("a request's length could be read in two ways");
+        return Ok(ambiguous().map(|body| InFlight::new(body, flight)));
+    }
     let request = request.map(|body| match http_body::Body::is_end_stream(&body) {
         true => Body::Empty,
         false => Body::H1(body),
@@ -227,7 +248,7 @@ async fn handle(
     let mut client = Client {
         upgrade: match service.params.upgrade {
             Upgrade::Refuse => None,
-            Upgrade::Tunnel => request.headers().get(http::header::UPGRADE).cloned(),
+            Upgrade::Tunnel => request.headers().get(header::UPGRADE).cloned(),
         },
         progress: progress.clone(),
     };
@@ -238,15 +259,26 @@ async fn handle(
         Err(_) => Response::new(Body::Empty),
     };
     if last {
-        let close = http::HeaderValue::from_static("close");
-        response
-            .headers_mut()
-            .insert(http::header::CONNECTION, close);
+        close_after(&mut response);
     }
-    Ok(response.map(|body| InFlight {
-        body,
-        _flight: flight,
-    }))
+    Ok(response.map(|body| InFlight::new(body, flight)))
+}
+
+fn close_after<B>(response: &mut Response<B>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+}
+
+/// Where its body ends and the next request begins is anyone's guess.
+fn ambiguous() -> Response<Body> {
+    let message = "the request's length can be read in two ways: send one Content-Length or \
+                   `Transfer-Encoding: chunked`, and end lines with CRLF\n";
+    let mut response = Response::new(Body::Full(Bytes::from_static(message.as_bytes())));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let text = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    close_after(&mut response);
+    response
 }
 
 /// A response's body, which keeps its connection busy until it has ended.
@@ -255,14 +287,23 @@ struct InFlight {
     _flight: Flight,
 }
 
+impl InFlight {
+    fn new(body: Body, flight: Flight) -> Self {
+        InFlight {
+            body,
+            _flight: flight,
+        }
+    }
+}
+
 impl http_body::Body for InFlight {
-    type Data = bytes::Bytes;
+    type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -299,7 +340,7 @@ impl Drop for Flight {
 /// hyper drops the handler when the client is gone, and sends no interim responses
 /// but 100.
 struct Client {
-    upgrade: Option<http::HeaderValue>,
+    upgrade: Option<HeaderValue>,
     progress: Rc<Progress>,
 }
 
@@ -310,7 +351,7 @@ impl Downstream for Client {
 
     fn interim(&mut self, _: Response<()>) {}
 
-    fn upgrade(&self) -> Option<&http::HeaderValue> {
+    fn upgrade(&self) -> Option<&HeaderValue> {
         self.upgrade.as_ref()
     }
 
@@ -319,7 +360,7 @@ impl Downstream for Client {
     }
 }
 
-/// Notes when a request's bytes begin to arrive.
+/// Notes when a request's bytes begin to arrive, and what they are.
 struct Watched<IO> {
     io: IO,
     progress: Rc<Progress>,
@@ -334,10 +375,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.io).poll_read(cx, buffer);
         let progress = &self.progress;
-        if buffer.filled().len() > before
-            && progress.in_flight.get() == 0
-            && progress.reading.get().is_none()
-        {
+        let bytes = &buffer.filled()[before..];
+        progress.heads.borrow_mut().follow(bytes);
+        if !bytes.is_empty() && progress.in_flight.get() == 0 && progress.reading.get().is_none() {
             progress.reading.set(Some(Instant::now()));
         }
         result

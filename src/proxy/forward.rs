@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use h2::Reason;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -111,7 +112,9 @@ impl Proxy {
         if head.method() == Method::CONNECT {
             return Err(Failure::Method);
         }
-        let Some(index) = self.find(head) else {
+        let authority = headers::take_authority(head);
+        let authority = authority.inspect_err(|_| self.refused("malformed"))?;
+        let Some(index) = self.find(&authority, head) else {
             self.listener.unmatched();
             return Err(Failure::NoRoute);
         };
@@ -127,7 +130,7 @@ impl Proxy {
         if grpc && let Some(asked) = headers::grpc_timeout(head.headers()) {
             timeout = Some(timeout.map_or(asked, |timeout| timeout.min(asked)));
         }
-        headers::prepare(head, &self.params, route, peer)?;
+        headers::prepare(head, authority, &self.params, route, peer)?;
         let cluster = &self.clusters[route.cluster];
         if let Some(protocol) = down.upgrade()
             && cluster.params().protocol == Protocol::Http1
@@ -145,14 +148,11 @@ impl Proxy {
         })
     }
 
-    fn find(&self, head: &Request<()>) -> Option<usize> {
-        let host = match head.uri().authority() {
-            Some(authority) => authority.as_str(),
-            None => head.headers().get(http::header::HOST)?.to_str().ok()?,
-        };
+    fn find(&self, host: &Authority, head: &Request<()>) -> Option<usize> {
         let path = head.uri().path();
         let _span = tracing::debug_span!("route").entered();
-        self.table.find(host, path, head.method(), head.headers())
+        self.table
+            .find(host.as_str(), path, head.method(), head.headers())
     }
 
     /// The tries.

@@ -5,7 +5,7 @@ use http::header::{
     HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Uri, response};
+use http::{Request, Uri, Version, response};
 
 use super::{Failure, Forwarding, Peer, ProxyParams};
 use crate::route::RouteParams;
@@ -55,27 +55,28 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the request's head the one the backend gets.
+/// Makes the request's head the one the backend gets. `authority`: what
+/// [`take_authority`] took.
 pub fn prepare(
     head: &mut Request<()>,
+    authority: Authority,
     params: &ProxyParams,
     route: &RouteParams,
     peer: &Peer,
 ) -> Result<(), Failure> {
-    let authority = take_authority(head)?;
-    let old = head.version() < http::Version::HTTP_2;
+    let old = head.version() < Version::HTTP_2;
     let headers = head.headers_mut();
     remove_hop_by_hop(headers);
     if old {
         // The gateway answers 100 to HTTP/1.1 clients itself.
         headers.remove(EXPECT);
     }
-    forwarding(headers, params, peer, authority.as_ref());
+    forwarding(headers, params, peer, &authority);
     if !(params.trust_request_id && headers.contains_key(&X_REQUEST_ID)) {
         headers.insert(&X_REQUEST_ID, request_id());
     }
     if let Some(name) = &params.identity_header {
-        headers.remove(name);
+        remove_spellings(headers, name);
         if let Some(identity) = &peer.identity {
             headers.insert(name, identity.clone());
         }
@@ -89,7 +90,7 @@ pub fn prepare(
     };
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(Scheme::HTTP);
-    uri.authority = Some(authority.ok_or(Failure::BadRequest("the request names no host"))?);
+    uri.authority = Some(authority);
     uri.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));
     *head.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::BadRequest("bad URI"))?;
     Ok(())
@@ -97,47 +98,57 @@ pub fn prepare(
 
 /// The host asked for, from the URI or the Host header; in HTTP/2 both must agree
 /// (RFC 9113 8.3.1). Host is removed: HTTP/2 has `:authority`.
-fn take_authority(head: &mut Request<()>) -> Result<Option<Authority>, Failure> {
+pub fn take_authority(head: &mut Request<()>) -> Result<Authority, Failure> {
+    let target = head.uri().authority().cloned();
     let mut hosts = head.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Failure::BadRequest("more than one Host header"));
     }
-    let Some(host) = host else {
-        return Ok(head.uri().authority().cloned());
+    let authority = match (target, host) {
+        // A target in absolute form does not make up for it (RFC 9112 3.2).
+        (_, None) if head.version() == Version::HTTP_11 => None,
+        (target, None) => target,
+        (target, Some(host)) => {
+            let named = Authority::try_from(host.as_bytes())
+                .map_err(|_| Failure::BadRequest("bad Host header"))?;
+            match target {
+                Some(target) if target == named => Some(target),
+                // A target in absolute form replaces Host (RFC 9112 3.2.2).
+                Some(target) if head.version() < Version::HTTP_2 => Some(target),
+                Some(_) => {
+                    return Err(Failure::BadRequest(
+                        "Host differs from the request's target",
+                    ));
+                }
+                None => Some(named),
+            }
+        }
     };
-    let named =
-        Authority::try_from(host.as_bytes()).map_err(|_| Failure::BadRequest("bad Host header"))?;
-    if named.as_str().contains('@') {
-        return Err(Failure::BadRequest("bad Host header"));
-    }
-    if let Some(authority) = head.uri().authority() {
-        if *authority == named {
-            head.headers_mut().remove(HOST);
-            return Ok(Some(named));
-        }
-        // A target in absolute form replaces Host (RFC 9112 3.2.2).
-        if head.version() < http::Version::HTTP_2 {
-            let authority = authority.clone();
-            head.headers_mut().remove(HOST);
-            return Ok(Some(authority));
-        }
-        return Err(Failure::BadRequest(
-            "Host differs from the request's target",
-        ));
+    let authority = authority.ok_or(Failure::BadRequest("the request names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(Failure::BadRequest("the host has a user before it"));
     }
     head.headers_mut().remove(HOST);
-    Ok(Some(named))
+    Ok(authority)
 }
 
-fn forwarding(
-    headers: &mut HeaderMap,
-    params: &ProxyParams,
-    peer: &Peer,
-    authority: Option<&Authority>,
-) {
+/// Removes a header, also where `_` stands for its `-`: CGI and what descends from it
+/// take both for one (RFC 3875 4.1.18).
+fn remove_spellings(headers: &mut HeaderMap, name: &HeaderName) {
+    headers.remove(name);
+    let same = |other: &HeaderName| {
+        let (a, b) = (name.as_str().bytes(), other.as_str().bytes());
+        a.len() == b.len() && a.zip(b).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+    };
+    while let Some(other) = headers.keys().find(|other| same(other)).cloned() {
+        headers.remove(other);
+    }
+}
+
+fn forwarding(headers: &mut HeaderMap, params: &ProxyParams, peer: &Peer, authority: &Authority) {
     let proto = HeaderValue::from_static(if peer.secure { "https" } else { "http" });
-    let host = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let host = HeaderValue::from_str(authority.as_str());
     let replace = params.x_forwarded != Forwarding::Append;
     if replace {
         headers.remove(&X_FORWARDED_FOR);
@@ -149,7 +160,7 @@ fn forwarding(
         if !headers.contains_key(&X_FORWARDED_PROTO) {
             headers.insert(&X_FORWARDED_PROTO, proto);
         }
-        if let Some(host) = host
+        if let Ok(host) = host
             && !headers.contains_key(&X_FORWARDED_HOST)
         {
             headers.insert(&X_FORWARDED_HOST, host);
@@ -166,16 +177,13 @@ fn forwarding(
 }
 
 /// One element of the Forwarded header (RFC 7239 4).
-fn forwarded_element(peer: &Peer, authority: Option<&Authority>) -> String {
+fn forwarded_element(peer: &Peer, host: &Authority) -> String {
     let node = match peer.address.ip() {
         std::net::IpAddr::V4(ip) => ip.to_string(),
         std::net::IpAddr::V6(ip) => format!("\"[{ip}]\""),
     };
     let proto = if peer.secure { "https" } else { "http" };
-    match authority {
-        Some(host) => format!("for={node};host=\"{host}\";proto={proto}"),
-        None => format!("for={node};proto={proto}"),
-    }
+    format!("for={node};host=\"{host}\";proto={proto}")
 }
 
 /// Adds to a comma-separated list, in one header line.
