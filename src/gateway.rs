@@ -347,6 +347,9 @@ fn limits(metrics: &Metrics, params: &GatewayParams) {
             cluster.pool.max_concurrent_streams,
         );
         set("max_pending_requests", cluster.pool.max_pending_requests);
+        if let Some(budget) = &cluster.retry_budget {
+            set("retry_budget_burst", budget.burst as usize);
+        }
     }
 }
 

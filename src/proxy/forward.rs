@@ -1,5 +1,6 @@
 //! One request: route, head, endpoint, answer; tried again where nothing was
-//! processed.
+//! processed, as long as the cluster's retry budget lasts. A try that found no connection
+//! is no load on anyone and costs nothing of it; back-off bounds those.
 //!
 //! ```text
 //! head ─→ route ─→ prepare ─→ acquire ─→ exchange ─→ response
@@ -166,6 +167,7 @@ impl Proxy {
         let mut exclude: Vec<SocketAddr> = Vec::new();
         let mut tried = 0;
         let mut unavailable: Option<AcquireError> = None;
+        flow.cluster.retry_budget().deposit();
         loop {
             let choice = flow.cluster.choose(&exclude).map_err(Failure::Acquire)?;
             match unavailable.take() {
@@ -204,6 +206,10 @@ impl Proxy {
                     let Some(spare) = spare else {
                         return Err(failure);
                     };
+                    if !flow.cluster.retry_budget().withdraw() {
+                        record.retry_refused();
+                        return Err(failure);
+                    }
                     tried += 1;
                     exclude.push(endpoint);
                     record.retried();

@@ -417,6 +417,13 @@ fn clusters() -> Vec<Row> {
         row!("clusters[0].balancer", ["round_robin", "least_request", "random"], ["round-robin" => "did you mean round_robin?"]),
         timeout!("clusters[0].connect_timeout"),
         section!("clusters[0].pool", {}),
+        row!("clusters[0].retry_budget", ["off", {}, { "burst": 1 }], [
+            "none" => "write off or a mapping",
+            { "percent": 0, "per_second": 0 } => "is never filled again",
+        ]),
+        row!("clusters[0].retry_budget.percent", [0, 100], [101 => "at most 100", "20%" => "whole number"]),
+        count!("clusters[0].retry_budget.per_second", 0),
+        count!("clusters[0].retry_budget.burst", 1),
     ]
 }
 

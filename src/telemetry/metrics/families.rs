@@ -222,6 +222,7 @@ pub(super) struct UpstreamFamilies {
     pub pending: IntGaugeVec,
     pub pending_rejected: IntCounterVec,
     pub retries: IntCounterVec,
+    pub retries_refused: IntCounterVec,
     pub goaways: IntCounterVec,
     pub endpoints: IntGaugeVec,
     pub dns: IntCounterVec,
@@ -276,6 +277,12 @@ impl UpstreamFamilies {
                 registry,
                 "gateway_upstream_retries_total",
                 "Requests sent again.",
+                CLUSTER,
+            ),
+            retries_refused: counter(
+                registry,
+                "gateway_upstream_retries_refused_total",
+                "Requests not sent again because the retry budget was spent.",
                 CLUSTER,
             ),
             goaways: counter(
