@@ -206,7 +206,8 @@ fn listener() -> Vec<Row> {
         row!("listeners[0].address", ["0.0.0.0:443", "[::]:0"], [
             8443 => "such as 0.0.0.0:8443",
             ":8443" => "write 0.0.0.0:8443",
-            "1.2.3.4:99999" => "is not an IP address",
+            "1.2.3.4:99999" => "write a port from 1 to 65535 after 1.2.3.4",
+            "[::1]:https" => "write a port from 1 to 65535 after [::1]",
         ]),
         row!("listeners[0].backlog", [1, 65535], [0 => "at least 1", 65536 => "at most 65535"]),
         row!("listeners[0].max_connections", [5000], [0 => "at least 1", "20k" => "whole number"]),
