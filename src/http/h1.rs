@@ -337,14 +337,16 @@ impl Drop for Flight {
     }
 }
 
-/// hyper drops the handler when the client is gone, and sends no interim responses
-/// but 100.
+/// hyper drops the handler when the client is gone.
 struct Client {
     upgrade: Option<HeaderValue>,
     progress: Rc<Progress>,
 }
 
 impl Downstream for Client {
+    /// hyper's server sends none but 100.
+    const TAKES_INTERIM: bool = false;
+
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<Reason> {
         Poll::Pending
     }

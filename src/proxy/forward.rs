@@ -30,10 +30,13 @@ use crate::upstream::{AcquireError, Choice, Cluster, Lease, Protocol};
 
 /// The client's side of one exchange, as the HTTP version has it.
 pub trait Downstream {
+    /// Whether the version can pass interim responses on.
+    const TAKES_INTERIM: bool = true;
+
     /// Ready once the client has reset the stream.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Reason>;
 
-    /// Passes an interim response (1xx) on, where the version can.
+    /// Passes an interim response (1xx) on.
     fn interim(&mut self, head: Response<()>);
 
     /// The protocol the client asks for by Upgrade, where it may have it.

@@ -137,7 +137,7 @@ fn sound_requests_pass() {
             assert_eq!(answer, Answer::Ok, "{fields:?}");
             assert_eq!(backend.record().last().path, path);
         }
-        // Without a body, too, a length passes.
+        // Without a body, too, a length passes; HTTP/1.1 wants one.
         let fields = post(&[("content-length", "0")]);
         let answer = Frames::connect(&gateway).request(&fields, None);
         assert_eq!(answer, Answer::Ok);
