@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::body::{Body, BodyError};
 use super::failure::Failure;
-use super::forward::{Downstream, Flow, Outgoing, timed_out};
+use super::forward::{Downstream, Flow, Outgoing};
 use super::headers;
 use super::pump::{Pump, PumpError};
 use super::response::Source;
@@ -146,7 +146,7 @@ fn poll_h2<D: Downstream>(
     }
     flow.timer
         .poll(cx)
-        .map(|()| Err((timed_out(flow.route), false)))
+        .map(|limit| Err((Failure::Timeout(limit), false)))
 }
 
 /// Whether the route's policy lets a request whose connection broke be sent again.
@@ -192,7 +192,7 @@ async fn http1<D: Downstream>(
             }
             flow.timer
                 .poll(cx)
-                .map(|()| Err((timed_out(flow.route), false)))
+                .map(|limit| Err((Failure::Timeout(limit), false)))
         })
         .await
     };

@@ -299,13 +299,11 @@ async fn acquire<D: Downstream>(
         if let Poll::Ready(reason) = flow.down.poll_gone(cx) {
             return Poll::Ready(Err(Failure::Gone(reason)));
         }
-        flow.timer.poll(cx).map(|()| Err(timed_out(flow.route)))
+        flow.timer
+            .poll(cx)
+            .map(|limit| Err(Failure::Timeout(limit)))
     })
     .await
-}
-
-pub(super) fn timed_out(route: &RouteParams) -> Failure {
-    Failure::Timeout(route.timeout.or(route.idle_timeout).unwrap_or_default())
 }
 
 fn clone_head(head: &Request<()>) -> Request<()> {
