@@ -66,6 +66,10 @@ pub fn prepare(
 ) -> Result<(), Failure> {
     let old = head.version() < Version::HTTP_2;
     let headers = head.headers_mut();
+    // Also where they agree: the next server may take the list for none, or for both.
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(Failure::BadRequest("more than one Content-Length header"));
+    }
     remove_hop_by_hop(headers);
     if old {
         // The gateway answers 100 to HTTP/1.1 clients itself.

@@ -194,6 +194,11 @@ fn heads_past_the_limits_are_refused() {
     }
     curl.h2("/plain", &[]).expect(200);
     assert_eq!(backend.record().count(), 1);
+    let too_large = [("reason", "too_large")];
+    let counted = gateway.metrics();
+    let counted = counted.sum("gateway_http_errors_total", &too_large);
+    // Of a list that is too long h2 tells its peer alone.
+    assert!(counted >= 3.0, "{counted}");
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn heads_that_http_1_would_read_differently_are_refused() {
         post(&[(":authority", "again")]),
         post(&[("x", "y"), (":status", "200")]),
         post(&[("content-length", "1"), ("content-length", "2")]),
+        post(&[("content-length", "0"), ("content-length", "0")]),
         post_with(":method", ""),
         post_with(":method", "GET / HTTP/1.1\r\nhost: x\r\n\r\nGET"),
         post_with(":method", "GET /smuggled"),
