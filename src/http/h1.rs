@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::{HttpService, service_fn};
@@ -248,7 +248,7 @@ async fn handle(
     let mut client = Client {
         upgrade: match service.params.upgrade {
             Upgrade::Refuse => None,
-            Upgrade::Tunnel => request.headers().get(header::UPGRADE).cloned(),
+            Upgrade::Tunnel => asked_protocol(&request),
         },
         progress: progress.clone(),
     };
@@ -262,6 +262,20 @@ async fn handle(
         close_after(&mut response);
     }
     Ok(response.map(|body| InFlight::new(body, flight)))
+}
+
+/// What the request asks to switch to (RFC 9110 7.8). Never HTTP/2: requests in such a
+/// tunnel would reach the backend past all routes and checks.
+fn asked_protocol<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let has = |name, token: &str| {
+        let values = headers.get_all(name).iter();
+        let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        tokens.any(|other| other.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    };
+    let asked = request.version() == Version::HTTP_11 && has(header::CONNECTION, "upgrade");
+    let protocol = headers.get(header::UPGRADE)?;
+    (asked && !has(header::UPGRADE, "h2c")).then(|| protocol.clone())
 }
 
 fn close_after<B>(response: &mut Response<B>) {
