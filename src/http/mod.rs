@@ -10,7 +10,6 @@
 
 pub mod h1;
 pub mod h2;
-mod heads;
 mod params;
 mod tunnel;
 mod turn;

@@ -2,9 +2,11 @@
 //!
 //! hyper takes requests apart and frames them anew, so a request's length is what
 //! the gateway understood and never what a backend might make of it. One whose length
-//! could be understood in two ways is refused ([`Heads`]).
+//! could be understood in two ways is refused ([`heads`]).
 
-use std::cell::{Cell, RefCell};
+mod heads;
+mod progress;
+
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -17,33 +19,20 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::Instrument;
 
-use super::heads::Heads;
+use progress::{Flight, InFlight, Progress, Verdict, Watched, tick_of};
+
 use super::{HttpParams, Service, Upgrade, tunnel};
 use crate::drain::Watch;
-use crate::proxy::{Body, BodyError, Downstream, Outgoing, Peer, Tunnel};
+use crate::proxy::{Body, Downstream, Outgoing, Peer, Tunnel};
 
 /// Longest wait for a client to close after us.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How long a draining connection waits for its first request.
 const FIRST_REQUEST: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// What the connection's task knows of its progress.
-struct Progress {
-    in_flight: Cell<usize>,
-    requests: Cell<u64>,
-    heads: RefCell<Heads>,
-    /// Since when bytes of a request's head have been arriving.
-    reading: Cell<Option<Instant>>,
-    /// Since when nothing has been asked or answered.
-    idle: Cell<Option<Instant>>,
-    /// What the connection turns into when hyper has written its last response.
-    tunnel: Cell<Option<Tunnel>>,
-}
 
 pub async fn serve<IO>(service: Rc<Service>, io: IO, peer: Rc<Peer>, mut drain: Watch)
 where
@@ -147,7 +136,7 @@ where
             // Tells the client to close after the response at hand.
             () = &mut draining, if !closing => {
                 closing = true;
-                Pin::new(&mut *connection).graceful_shutdown();
+                close(connection);
             }
             // The deadline has passed.
             () = &mut cut => return End::Cut,
@@ -157,11 +146,20 @@ where
                     tracing::debug!("request head not read in time");
                     return End::Cut;
                 }
-                Some(Verdict::Idle) => Pin::new(&mut *connection).graceful_shutdown(),
+                Some(Verdict::Idle) => close(connection),
                 None => {}
             },
         }
     }
+}
+
+/// Ends the connection after the response at hand.
+fn close<IO, S>(connection: &mut Connection<TokioIo<IO>, S>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService<Incoming, ResBody = InFlight, Error = Infallible, Future: Unpin> + Unpin,
+{
+    Pin::new(connection).graceful_shutdown();
 }
 
 /// Returns when a draining connection is to take no more requests. One that has had none
@@ -183,47 +181,6 @@ fn builder(params: &HttpParams) -> Builder {
         .max_header_size(params.max_header_list_size as usize)
         .max_buf_size((params.max_header_list_size as usize).max(16 * 1024));
     builder
-}
-
-fn tick_of(params: &HttpParams) -> std::time::Duration {
-    let shortest = params.header_timeout.min(params.idle_timeout) / 4;
-    shortest.clamp(
-        std::time::Duration::from_millis(10),
-        std::time::Duration::from_secs(5),
-    )
-}
-
-enum Verdict {
-    Slow,
-    Idle,
-}
-
-impl Progress {
-    fn new(params: &HttpParams) -> Self {
-        Progress {
-            in_flight: Cell::new(0),
-            requests: Cell::new(0),
-            heads: RefCell::new(Heads::new(
-                params.max_headers,
-                params.max_header_list_size as usize,
-            )),
-            reading: Cell::new(None),
-            idle: Cell::new(Some(Instant::now())),
-            tunnel: Cell::new(None),
-        }
-    }
-
-    fn verdict(&self, params: &HttpParams) -> Option<Verdict> {
-        if self.in_flight.get() > 0 {
-            return None;
-        }
-        let passed =
-            |since: Option<Instant>, limit| since.is_some_and(|since| since.elapsed() >= limit);
-        if passed(self.reading.get(), params.header_timeout) {
-            return Some(Verdict::Slow);
-        }
-        passed(self.idle.get(), params.idle_timeout).then_some(Verdict::Idle)
-    }
 }
 
 async fn handle(
@@ -295,62 +252,6 @@ fn ambiguous() -> Response<Body> {
     response
 }
 
-/// A response's body, which keeps its connection busy until it has ended.
-struct InFlight {
-    body: Body,
-    _flight: Flight,
-}
-
-impl InFlight {
-    fn new(body: Body, flight: Flight) -> Self {
-        InFlight {
-            body,
-            _flight: flight,
-        }
-    }
-}
-
-impl http_body::Body for InFlight {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A request from its head to its response's end.
-struct Flight(Rc<Progress>);
-
-impl Flight {
-    fn new(progress: Rc<Progress>) -> Self {
-        progress.in_flight.set(progress.in_flight.get() + 1);
-        progress.reading.set(None);
-        progress.idle.set(None);
-        Flight(progress)
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let progress = &self.0;
-        progress.in_flight.set(progress.in_flight.get() - 1);
-        progress.reading.set(None);
-        progress.idle.set(Some(Instant::now()));
-    }
-}
-
 /// hyper drops the handler when the client is gone.
 struct Client {
     upgrade: Option<HeaderValue>,
@@ -373,59 +274,5 @@ impl Downstream for Client {
 
     fn tunnel(&mut self, tunnel: Tunnel) {
         self.progress.tunnel.set(Some(tunnel));
-    }
-}
-
-/// Notes when a request's bytes begin to arrive, and what they are.
-struct Watched<IO> {
-    io: IO,
-    progress: Rc<Progress>,
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.io).poll_read(cx, buffer);
-        let progress = &self.progress;
-        let bytes = &buffer.filled()[before..];
-        progress.heads.borrow_mut().follow(bytes);
-        if !bytes.is_empty() && progress.in_flight.get() == 0 && progress.reading.get().is_none() {
-            progress.reading.set(Some(Instant::now()));
-        }
-        result
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, data)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, data)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
