@@ -75,12 +75,13 @@ pub fn prepare(
         // The gateway answers 100 to HTTP/1.1 clients itself.
         headers.remove(EXPECT);
     }
+    remove_lookalikes(headers, params);
     forwarding(headers, params, peer, &authority);
     if !(params.trust_request_id && headers.contains_key(&X_REQUEST_ID)) {
         headers.insert(&X_REQUEST_ID, request_id());
     }
     if let Some(name) = &params.identity_header {
-        remove_spellings(headers, name);
+        headers.remove(name);
         if let Some(identity) = &peer.identity {
             headers.insert(name, identity.clone());
         }
@@ -137,16 +138,27 @@ pub fn take_authority(head: &mut Request<()>) -> Result<Authority, Failure> {
     Ok(authority)
 }
 
-/// Removes a header, also where `_` stands for its `-`: CGI and what descends from it
-/// take both for one (RFC 3875 4.1.18).
-fn remove_spellings(headers: &mut HeaderMap, name: &HeaderName) {
-    headers.remove(name);
-    let same = |other: &HeaderName| {
-        let (a, b) = (name.as_str().bytes(), other.as_str().bytes());
-        a.len() == b.len() && a.zip(b).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+/// Removes headers of a client that are spelt as the gateway's own but for `_` in place
+/// of `-`: CGI and what descends from it take both for one (RFC 3875 4.1.18).
+fn remove_lookalikes(headers: &mut HeaderMap, params: &ProxyParams) {
+    let underscored = |name: &&HeaderName| name.as_str().contains('_');
+    if !headers.keys().any(|name| underscored(&name)) {
+        return;
+    }
+    let mut own = Vec::from_iter(&params.identity_header);
+    if params.x_forwarded != Forwarding::Append {
+        own.extend([&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST]);
+    }
+    if !params.trust_request_id {
+        own.push(&X_REQUEST_ID);
+    }
+    let alike = |name: &&HeaderName| {
+        let name = name.as_str().replace('_', "-");
+        own.iter().any(|own| own.as_str() == name)
     };
-    while let Some(other) = headers.keys().find(|other| same(other)).cloned() {
-        headers.remove(other);
+    let names = headers.keys().filter(underscored).filter(alike).cloned();
+    for name in Vec::from_iter(names) {
+        headers.remove(name);
     }
 }
 

@@ -246,6 +246,38 @@ fn only_the_ambiguous_request_of_a_connection_is_refused() {
     assert_eq!(backend.record().count(), 3 * 4);
 }
 
+/// A request that is answered before its body has come: what comes then is still a body.
+#[test]
+fn a_body_nobody_reads_is_no_request() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).route("/match/path_prefix", "/here").start();
+    let hidden = "GET /here/smuggled HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let framed = [
+        format!("content-length: {}\r\n\r\n{hidden}", hidden.len()),
+        format!(
+            "transfer-encoding: chunked\r\n\r\n{:x}\r\n{hidden}\r\n0\r\n\r\n",
+            hidden.len()
+        ),
+        format!("content-length: 1000000\r\n\r\n{hidden}"),
+    ];
+    for framed in framed {
+        let request = format!("POST /elsewhere HTTP/1.1\r\nhost: localhost\r\n{framed}");
+        let (head, body) = request.split_at(request.len() - hidden.len());
+        for pieces in [&[request.as_str()][..], &[head, body]] {
+            let mut raw = Raw::connect(&gateway);
+            for piece in pieces {
+                raw.send(piece.as_bytes());
+            }
+            let answer = raw.read_until("no route");
+            assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+            raw.close_write();
+            let rest = raw.read_to_end().expect("closed");
+            assert!(!rest.contains("HTTP/1.1"), "{rest}");
+        }
+    }
+    assert_eq!(backend.record().count(), 0);
+}
+
 /// What is no request at all is refused with 400 (or by closing), never forwarded.
 #[test]
 fn malformed_requests_are_refused() {
