@@ -149,27 +149,36 @@ impl Gateway {
         let ended = tokio::select! {
             biased;
             // Asked twice: no more patience.
-            () = again => false,
+            () = again => {
+                tracing::warn!("a second signal: what is still open is cut");
+                Ended::Cut
+            }
             // The orderly end.
             ended = self.finish() => ended,
         };
-        if !ended {
+        if ended == Ended::Cut {
             self.signal.cut();
             self.signal.finished(CUT_GRACE).await;
         }
         if let Some(access) = &self.access {
             access.finish();
         }
-        match ended {
-            true => Ended::Drained,
-            false => Ended::Cut,
-        }
+        ended
     }
 
-    async fn finish(&self) -> bool {
+    async fn finish(&self) -> Ended {
         tokio::time::sleep(self.drain.grace).await;
         self.signal.drain();
-        self.signal.finished(self.drain.timeout).await
+        match self.signal.finished(self.drain.timeout).await {
+            true => {
+                tracing::info!("drained");
+                Ended::Drained
+            }
+            false => {
+                tracing::warn!("drain.timeout has passed: what is still open is cut");
+                Ended::Cut
+            }
+        }
     }
 }
 
@@ -347,6 +356,9 @@ fn limits(metrics: &Metrics, params: &GatewayParams) {
             cluster.pool.max_concurrent_streams,
         );
         set("max_pending_requests", cluster.pool.max_pending_requests);
+        if let Some(budget) = &cluster.retry_budget {
+            set("retry_budget_burst", budget.burst as usize);
+        }
     }
 }
 

@@ -144,35 +144,115 @@ async fn the_gateways_own_failures_are_grpc_statuses() {
     assert!(metrics.sum("gateway_route_requests_total", &[("cluster", "backend")]) >= 1.0);
 }
 
-/// By h2 alone: tonic's client has a timer of its own, which would win the race.
-#[tokio::test]
-async fn deadlines_are_kept() {
-    let backend = Backend::grpc();
-    let gateway = setup(&backend).start();
-    let mut client = Client::connect(&gateway).await;
-    let mut call = request("POST", "/inference.InferenceService/Predict");
+/// A call by h2 alone, with this grpc-timeout: tonic's client has a timer of its own,
+/// which would win the race. The stream stays open.
+async fn call(
+    client: &mut Client,
+    method: &str,
+    timeout: &'static str,
+    message: &'static [u8],
+) -> (h2::client::ResponseFuture, h2::SendStream<bytes::Bytes>) {
+    let mut call = request("POST", &format!("/inference.InferenceService/{method}"));
     for (name, value) in [
         ("content-type", "application/grpc"),
         ("te", "trailers"),
-        ("grpc-timeout", "300m"),
+        ("grpc-timeout", timeout),
     ] {
         let value = http::HeaderValue::from_static(value);
         call.headers_mut().insert(name, value);
     }
     let (response, mut stream) = client.send(call, false).await.expect("sent");
-    // `sleep:60000` as field 1, after the message's prefix.
-    let message = b"\0\0\0\0\x0d\x0a\x0bsleep:60000";
     let message = bytes::Bytes::from_static(message);
-    stream.send_data(message, true).expect("data");
-    let answer = whole(response).await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.header("grpc-status"), Some("4"), "{answer:?}");
-    // The backend is told to stop, and was told the client's time.
-    support::eventually_async("a cancelled call", || {
-        (backend.record().last().ended == Ended::Broken).then_some(())
+    stream.send_data(message, false).expect("data");
+    (response, stream)
+}
+
+/// A message of `sleep:60000` as field 1, and one of `x`.
+const SLEEP: &[u8] = b"\0\0\0\0\x0d\x0a\x0bsleep:60000";
+const SHORT: &[u8] = b"\0\0\0\0\x03\x0a\x01x";
+
+fn end(stream: &mut h2::SendStream<bytes::Bytes>) {
+    stream
+        .send_data(bytes::Bytes::new(), true)
+        .expect("the end");
+}
+
+#[tokio::test]
+async fn deadlines_are_kept() {
+    let backend = Backend::grpc();
+    let gateway = setup(&backend).start();
+    let mut client = Client::connect(&gateway).await;
+    for timeout in ["300m", "300000u", "300000n", "0S"] {
+        let (response, mut stream) = call(&mut client, "Predict", timeout, SLEEP).await;
+        end(&mut stream);
+        let answer = whole(response).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.header("grpc-status"), Some("4"), "{answer:?}");
+    }
+    // The backend was told the client's time, and is told to stop.
+    support::eventually_async("cancelled calls", || {
+        let seen = backend.record().seen();
+        let all = seen.iter().all(|seen| seen.ended == Ended::Broken);
+        all.then_some(())
     })
     .await;
     assert!(backend.record().last().header("grpc-timeout").is_some());
+}
+
+/// While a body is on its way, in either direction.
+#[tokio::test]
+async fn deadlines_are_kept_in_mid_stream() {
+    let backend = Backend::grpc();
+    let gateway = setup(&backend).start();
+    let mut client = Client::connect(&gateway).await;
+    // It answers the first message and waits for the next.
+    let (response, chat) = call(&mut client, "Chat", "1S", SHORT).await;
+    let answer = whole(response).await.expect("an answer");
+    assert!(answer.text().contains("prediction for x"), "{answer:?}");
+    let trailers = answer.trailers.expect("trailers");
+    assert_eq!(trailers["grpc-status"], "4", "{trailers:?}");
+    // It waits for all messages.
+    let (response, collect) = call(&mut client, "Collect", "500m", SHORT).await;
+    let answer = whole(response).await.expect("an answer");
+    assert_eq!(answer.header("grpc-status"), Some("4"), "{answer:?}");
+    let message = answer.header("grpc-message");
+    assert_eq!(message, Some("no response within 500ms"), "{answer:?}");
+    support::eventually_async("calls that have ended", || {
+        let seen = backend.record().seen();
+        let ended = seen.iter().all(|seen| seen.ended != Ended::Open);
+        ended.then_some(())
+    })
+    .await;
+    drop((chat, collect));
+}
+
+/// What is no timeout by the specification is none, and long ones are long.
+#[tokio::test]
+async fn other_timeouts_end_nothing() {
+    let backend = Backend::grpc();
+    let gateway = setup(&backend).start();
+    let mut client = Client::connect(&gateway).await;
+    for timeout in [
+        "1H",
+        "1M",
+        "60S",
+        "99999999m",
+        "99999999H",
+        "1",
+        "S",
+        "-1n",
+        "1 n",
+        "0.1n",
+        "1N",
+        "100000000n",
+        "0x1n",
+    ] {
+        let (response, mut stream) = call(&mut client, "Predict", timeout, SHORT).await;
+        end(&mut stream);
+        let answer = whole(response).await.expect("an answer");
+        let trailers = answer.trailers.expect("trailers");
+        assert_eq!(trailers["grpc-status"], "0", "{timeout}: {trailers:?}");
+    }
 }
 
 #[tokio::test]

@@ -274,6 +274,11 @@ fn streams_past_the_deadline_are_cut() {
     gateway.terminate();
     let exited = gateway.wait(Duration::from_secs(20));
     assert_eq!(exited.code, Some(EXIT_DRAIN_TIMEOUT), "{}", exited.stderr);
+    assert!(
+        exited.stderr.contains("drain.timeout has passed"),
+        "{}",
+        exited.stderr
+    );
 }
 
 #[test]

@@ -237,11 +237,18 @@ mod proxy_protocol {
         Some(answer.status())
     }
 
+    /// From 203.0.113.9, over TCP and IPv4.
     fn version_2(command: u8) -> Vec<u8> {
+        header_2(0x20 | command, 0x11, 12, &IPV4)
+    }
+
+    const IPV4: [u8; 12] = [203, 0, 113, 9, 127, 0, 0, 1, 0x30, 0x39, 0x20, 0xfb];
+
+    fn header_2(command: u8, family: u8, length: u16, payload: &[u8]) -> Vec<u8> {
         let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
-        header.extend([0x20 | command, 0x11, 0, 12]);
-        header.extend([203, 0, 113, 9, 127, 0, 0, 1]);
-        header.extend([0x30, 0x39, 0x20, 0xfb]);
+        header.extend([command, family]);
+        header.extend(length.to_be_bytes());
+        header.extend(payload);
         header
     }
 
@@ -259,8 +266,26 @@ mod proxy_protocol {
         assert_eq!(told(&gateway, version_1).await, Some(200));
         let seen = backend.record().last();
         assert_eq!(seen.header("x-forwarded-for"), Some("2001:db8::9"));
-        // The balancer's own health checks come as themselves.
-        for header in [&b"PROXY UNKNOWN\r\n"[..], &version_2(0)] {
+        // What a balancer adds about the connection is passed over.
+        let mut tlvs = IPV4.to_vec();
+        tlvs.extend([4, 0, 3, b'x', b'y', b'z', 0x20, 4, 0]);
+        tlvs.extend([0; 1024]);
+        let tlvs = header_2(0x21, 0x11, tlvs.len() as u16, &tlvs);
+        assert_eq!(told(&gateway, &tlvs).await, Some(200));
+        let seen = backend.record().last();
+        assert_eq!(seen.header("x-forwarded-for"), Some("203.0.113.9"));
+        // The balancer's own health checks come as themselves, as do addresses that are
+        // none of the internet's.
+        let unix = header_2(0x21, 0x31, 216, &[b'/'; 216]);
+        let unspecified = header_2(0x21, 0, 0, &[]);
+        let unknown = b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n";
+        for header in [
+            &b"PROXY UNKNOWN\r\n"[..],
+            unknown,
+            &version_2(0),
+            &unix,
+            &unspecified,
+        ] {
             assert_eq!(told(&gateway, header).await, Some(200));
             let seen = backend.record().last();
             assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
@@ -275,15 +300,33 @@ mod proxy_protocol {
             &b""[..],
             b"PROXY TCP4 999.0.113.9 127.0.0.1 12345 8443\r\n",
             b"PROXY TCP4 203.0.113.9\r\n",
+            b"PROXY TCP4 203.0.113.9 127.0.0.1 12345 8443",
+            b"PROXY TCP4 203.0.113.9 127.0.0.1 12345 8443\n",
+            b"PROXY TCP4 203.0.113.9 127.0.0.1 12345 65536\r\n",
+            b"PROXY TCP4 2001:db8::9 ::1 12345 8443\r\n",
+            b"PROXY UDP4 203.0.113.9 127.0.0.1 12345 8443\r\n",
+            b"proxy TCP4 203.0.113.9 127.0.0.1 12345 8443\r\n",
+            &[b"PROXY UNKNOWN ", &[b'x'; 100][..], b"\r\n"].concat(),
             b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c",
             &[b'P'; 300],
+            // No room for its addresses; more than anyone has to add.
+            &header_2(0x21, 0x11, 8, &IPV4[..8]),
+            &header_2(0x21, 0x21, 12, &IPV4),
+            &header_2(0x21, 0x11, u16::MAX, &[0; 3000]),
+            // No such version, command, family.
+            &header_2(0x11, 0x11, 12, &IPV4),
+            &header_2(0x22, 0x11, 12, &IPV4),
+            &header_2(0x21, 0x41, 12, &IPV4),
         ] {
             assert_eq!(told(&gateway, header).await, None, "{header:?}");
         }
-        // Silence is cut off.
+        // Silence is cut off, also after a beginning.
         assert!(is_closed(tcp(&gateway)));
+        let mut half = tcp(&gateway);
+        half.write_all(&version_2(1)[..20]).expect("sent");
+        assert!(is_closed(half));
         assert_eq!(backend.record().count(), 0);
-        wait_rejected(&gateway, 5.0);
+        wait_rejected(&gateway, 20.0);
     }
 
     #[tokio::test]

@@ -63,6 +63,8 @@ fn hosts_are_exact_or_below_a_name() {
         ("api.example.com", "exact"),
         ("API.Example.COM", "exact"),
         ("api.example.com:8443", "exact"),
+        ("api.example.com.", "exact"),
+        ("api.example.com.:8443", "exact"),
         ("www.example.com", "any.example"),
         ("a.b.example.com", "any.example"),
         ("a.eu.example.com", "deeper"),

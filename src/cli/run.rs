@@ -15,7 +15,7 @@ pub fn run(file: &Path) -> ExitCode {
     let loaded = match config::load(file, &|name| std::env::var(name).ok()) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            eprint!("{problems}");
+            eprintln!("{problems}");
             return ExitCode::from(exit::CONFIG);
         }
     };
@@ -24,7 +24,8 @@ pub fn run(file: &Path) -> ExitCode {
         tracing::warn!("{warning}");
     }
     serve(loaded.params, |gateway| {
-        tracing::info!(listeners = ?gateway.addresses, admin = ?gateway.admin, "serving");
+        let admin = gateway.admin.map(tracing::field::display);
+        tracing::info!(listeners = ?gateway.addresses, admin, "serving");
     })
 }
 

@@ -95,6 +95,12 @@ fn lookup(reference: &str, env: Lookup<'_>) -> Result<String, Unset> {
             help: "write ${NAME}, ${NAME:-default}, or $${ for a literal ${".to_owned(),
         });
     }
+    if default.is_some_and(|default| default.contains("${")) {
+        return Err(Unset {
+            what: format!("has a variable in the default of {name}"),
+            help: "write a default that is plain text, as in ${NAME:-default}".to_owned(),
+        });
+    }
     match (env(name), default) {
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),

@@ -143,6 +143,7 @@ fn unknown_key(error: &ValidationError<'_>, key: &str, sub: &Value) -> Finding {
     };
     let near = did_you_mean(key, known.iter().copied());
     let help = match near {
+        _ if key.contains("${") => "variables stand for values, never for keys".to_owned(),
         Some(near) => format!("did you mean {near}?"),
         None => format!("the keys here are {}", known.join(", ")),
     };

@@ -47,13 +47,14 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let what = match std::fs::read(path).map(String::from_utf8) {
+    let (what, help) = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => return load_str(&name, &text, base, env),
-        Ok(Err(_)) => "is not UTF-8 text".to_owned(),
-        Err(error) => format!("can't be read: {error}"),
+        Ok(Err(_)) => ("is not UTF-8 text".to_owned(), Some("save it as UTF-8")),
+        Err(error) => (format!("can't be read: {error}"), None),
     };
     let report = Report::new(&name, base.to_owned());
-    report.push(None, "", format_args!("the file {what}"), None);
+    let help = help.map(str::to_owned);
+    report.push(None, "", format_args!("the file {what}"), help);
     match report.finish() {
         Err(problems) => Err(problems),
         Ok(_) => unreachable!("a problem was just reported"),
@@ -91,7 +92,8 @@ fn read(
         Ok(parsed) => parsed,
         Err(malformed) => {
             let what = format!("this is not YAML: {}", malformed.what);
-            report.push(malformed.mark, "", what, None);
+            let help = malformed.help.map(str::to_owned);
+            report.push(malformed.mark, "", what, help);
             return None;
         }
     };

@@ -56,6 +56,7 @@ pub(super) struct Duplicate {
 pub(super) struct Malformed {
     pub(super) mark: Option<Mark>,
     pub(super) what: String,
+    pub(super) help: Option<&'static str>,
 }
 
 /// Reads YAML; of keys that stand twice the first is kept.
@@ -98,11 +99,17 @@ fn malformed(error: &serde_yaml::Error) -> Malformed {
     let first = text.lines().next().unwrap_or_default();
     // The place is said in front of the message already.
     let what = first
-        .rsplit_once(" at line ")
+        .split_once(" at line ")
         .map_or(first, |(what, _)| what);
+    let help = match what {
+        _ if what.contains("a tab") || what.contains("tabs ") => Some("indent with spaces"),
+        _ if what.contains("multiple found") => Some("leave out --- and what follows it"),
+        _ => None,
+    };
     Malformed {
         mark,
         what: what.to_owned(),
+        help,
     }
 }
 

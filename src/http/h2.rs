@@ -313,6 +313,7 @@ async fn stream(
 ) {
     let mut client = Client(respond);
     if request.headers().len() > service.params.max_headers {
+        service.proxy.refused("too_large");
         let mut refusal = Response::new(());
         *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         // A client that is gone needs no answer.

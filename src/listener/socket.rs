@@ -11,12 +11,7 @@ use super::ListenerParams;
 /// them (SO_REUSEPORT, socket(7)). Options set here are inherited by what is
 /// accepted.
 pub fn bind(params: &ListenerParams, address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
+    let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     if let SocketAddr::V6(address) = address {
@@ -36,11 +31,13 @@ pub fn bind(params: &ListenerParams, address: SocketAddr) -> io::Result<TcpListe
 /// Whether nobody else listens on `address`: without SO_REUSEPORT, so that another
 /// process's socket shows.
 pub fn check_free(address: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    socket(address)?.bind(&address.into())
+}
+
+/// For `address`, also where connections of a former process still linger.
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into())
+    Ok(socket)
 }

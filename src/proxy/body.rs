@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
@@ -32,8 +33,8 @@ pub enum BodyError {
     #[error("the connection broke: {0}")]
     Broken(String),
     /// The route's timeout or idle timeout passed.
-    #[error("timed out")]
-    Timeout,
+    #[error("timed out after {0:?}")]
+    Timeout(Duration),
     /// The request body is longer than the route allows.
     #[error("the body is longer than the limit")]
     TooLarge,
@@ -45,7 +46,7 @@ impl BodyError {
         match self {
             BodyError::Reset(reason) => *reason,
             BodyError::Broken(_) => Reason::INTERNAL_ERROR,
-            BodyError::Timeout | BodyError::TooLarge => Reason::CANCEL,
+            BodyError::Timeout(_) | BodyError::TooLarge => Reason::CANCEL,
         }
     }
 }

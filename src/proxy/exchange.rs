@@ -9,16 +9,21 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
-use http::{Request, Response, Version};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::{Method, Request, Response, Version};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::sync::mpsc;
 
 use super::body::{Body, BodyError};
 use super::failure::Failure;
-use super::forward::{Downstream, Flow, Outgoing, timed_out};
+use super::forward::{Downstream, Flow, Outgoing};
 use super::headers;
 use super::pump::{Pump, PumpError};
 use super::response::Source;
 use crate::upstream::{H2Lease, Http1Lease, Lease, unprocessed};
+
+/// Interim responses that wait for their turn; no exchange has that many.
+const INTERIMS: usize = 8;
 
 /// How a try ended.
 pub enum Attempt {
@@ -141,7 +146,7 @@ fn poll_h2<D: Downstream>(
     }
     flow.timer
         .poll(cx)
-        .map(|()| Err((timed_out(flow.route), false)))
+        .map(|limit| Err((Failure::Timeout(limit), false)))
 }
 
 /// Whether the route's policy lets a request whose connection broke be sent again.
@@ -164,10 +169,16 @@ async fn http1<D: Downstream>(
     let request = std::mem::take(&mut out.request);
     let body = std::mem::replace(&mut out.body, Body::Empty);
     let empty = body.is_end();
-    let request = http1_request(flow, request, body);
+    let mut request = http1_request(flow, request, body);
+    let mut interims = D::TAKES_INTERIM.then(|| interims_of(&mut request));
     let outcome = {
         let mut send = pin!(lease.send(request));
         std::future::poll_fn(|cx| {
+            while let Some(Poll::Ready(Some(interim))) =
+                interims.as_mut().map(|interims| interims.poll_recv(cx))
+            {
+                flow.down.interim(interim);
+            }
             if let Poll::Ready(result) = send.as_mut().poll(cx) {
                 return Poll::Ready(result.map_err(|error| {
                     let unsent = error.is_canceled();
@@ -181,7 +192,7 @@ async fn http1<D: Downstream>(
             }
             flow.timer
                 .poll(cx)
-                .map(|()| Err((timed_out(flow.route), false)))
+                .map(|limit| Err((Failure::Timeout(limit), false)))
         })
         .await
     };
@@ -196,6 +207,20 @@ async fn http1<D: Downstream>(
     }
 }
 
+/// The interim responses (1xx) to a request, as hyper's connection reads them.
+fn interims_of<B>(request: &mut Request<B>) -> mpsc::Receiver<Response<()>> {
+    let (sender, interims) = mpsc::channel(INTERIMS);
+    hyper::ext::on_informational(request, move |head| {
+        let mut interim = Response::new(());
+        *interim.status_mut() = head.status();
+        *interim.headers_mut() = head.headers().clone();
+        headers::remove_hop_by_hop(interim.headers_mut());
+        // Past the bound it is lost: nobody depends on it.
+        let _ = sender.try_send(interim);
+    });
+    interims
+}
+
 /// HTTP/1.1 has the host in a header and the path alone in its first line.
 fn http1_request<D>(
     flow: &Flow<'_, D>,
@@ -204,14 +229,18 @@ fn http1_request<D>(
 ) -> Request<crate::upstream::Http1Body> {
     let (mut head, ()) = request.into_parts();
     if let Some(authority) = head.uri.authority()
-        && let Ok(host) = http::HeaderValue::from_str(authority.as_str())
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
-        head.headers.insert(http::header::HOST, host);
+        head.headers.insert(HOST, host);
     }
     if let Some(path) = head.uri.path_and_query() {
         head.uri = http::Uri::from(path.clone());
     }
     headers::join_cookies(&mut head.headers);
+    // Backends that wait for a body are told that none comes (RFC 9110 8.6).
+    if body.is_end() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    }
     head.version = Version::HTTP_11;
     let limit = flow.route.max_body.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

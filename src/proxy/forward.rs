@@ -1,5 +1,6 @@
 //! One request: route, head, endpoint, answer; tried again where nothing was
-//! processed.
+//! processed, as long as the cluster's retry budget lasts. A try that found no connection
+//! is no load on anyone and costs nothing of it; back-off bounds those.
 //!
 //! ```text
 //! head ─→ route ─→ prepare ─→ acquire ─→ exchange ─→ response
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use h2::Reason;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -28,10 +30,13 @@ use crate::upstream::{AcquireError, Choice, Cluster, Lease, Protocol};
 
 /// The client's side of one exchange, as the HTTP version has it.
 pub trait Downstream {
+    /// Whether the version can pass interim responses on.
+    const TAKES_INTERIM: bool = true;
+
     /// Ready once the client has reset the stream.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Reason>;
 
-    /// Passes an interim response (1xx) on, where the version can.
+    /// Passes an interim response (1xx) on.
     fn interim(&mut self, head: Response<()>);
 
     /// The protocol the client asks for by Upgrade, where it may have it.
@@ -111,7 +116,9 @@ impl Proxy {
         if head.method() == Method::CONNECT {
             return Err(Failure::Method);
         }
-        let Some(index) = self.find(head) else {
+        let authority = headers::take_authority(head);
+        let authority = authority.inspect_err(|_| self.refused("malformed"))?;
+        let Some(index) = self.find(&authority, head) else {
             self.listener.unmatched();
             return Err(Failure::NoRoute);
         };
@@ -127,7 +134,7 @@ impl Proxy {
         if grpc && let Some(asked) = headers::grpc_timeout(head.headers()) {
             timeout = Some(timeout.map_or(asked, |timeout| timeout.min(asked)));
         }
-        headers::prepare(head, &self.params, route, peer)?;
+        headers::prepare(head, authority, &self.params, route, peer)?;
         let cluster = &self.clusters[route.cluster];
         if let Some(protocol) = down.upgrade()
             && cluster.params().protocol == Protocol::Http1
@@ -145,14 +152,11 @@ impl Proxy {
         })
     }
 
-    fn find(&self, head: &Request<()>) -> Option<usize> {
-        let host = match head.uri().authority() {
-            Some(authority) => authority.as_str(),
-            None => head.headers().get(http::header::HOST)?.to_str().ok()?,
-        };
+    fn find(&self, host: &Authority, head: &Request<()>) -> Option<usize> {
         let path = head.uri().path();
         let _span = tracing::debug_span!("route").entered();
-        self.table.find(host, path, head.method(), head.headers())
+        self.table
+            .find(host.as_str(), path, head.method(), head.headers())
     }
 
     /// The tries.
@@ -166,6 +170,7 @@ impl Proxy {
         let mut exclude: Vec<SocketAddr> = Vec::new();
         let mut tried = 0;
         let mut unavailable: Option<AcquireError> = None;
+        flow.cluster.retry_budget().deposit();
         loop {
             let choice = flow.cluster.choose(&exclude).map_err(Failure::Acquire)?;
             match unavailable.take() {
@@ -204,6 +209,10 @@ impl Proxy {
                     let Some(spare) = spare else {
                         return Err(failure);
                     };
+                    if !flow.cluster.retry_budget().withdraw() {
+                        record.retry_refused();
+                        return Err(failure);
+                    }
                     tried += 1;
                     exclude.push(endpoint);
                     record.retried();
@@ -290,13 +299,11 @@ async fn acquire<D: Downstream>(
         if let Poll::Ready(reason) = flow.down.poll_gone(cx) {
             return Poll::Ready(Err(Failure::Gone(reason)));
         }
-        flow.timer.poll(cx).map(|()| Err(timed_out(flow.route)))
+        flow.timer
+            .poll(cx)
+            .map(|limit| Err(Failure::Timeout(limit)))
     })
     .await
-}
-
-pub(super) fn timed_out(route: &RouteParams) -> Failure {
-    Failure::Timeout(route.timeout.or(route.idle_timeout).unwrap_or_default())
 }
 
 fn clone_head(head: &Request<()>) -> Request<()> {

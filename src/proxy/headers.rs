@@ -5,7 +5,7 @@ use http::header::{
     HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Uri, response};
+use http::{Request, Uri, Version, response};
 
 use super::{Failure, Forwarding, Peer, ProxyParams};
 use crate::route::RouteParams;
@@ -55,22 +55,28 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the request's head the one the backend gets.
+/// Makes the request's head the one the backend gets. `authority`: what
+/// [`take_authority`] took.
 pub fn prepare(
     head: &mut Request<()>,
+    authority: Authority,
     params: &ProxyParams,
     route: &RouteParams,
     peer: &Peer,
 ) -> Result<(), Failure> {
-    let authority = take_authority(head)?;
-    let old = head.version() < http::Version::HTTP_2;
+    let old = head.version() < Version::HTTP_2;
     let headers = head.headers_mut();
+    // Also where they agree: the next server may take the list for none, or for both.
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(Failure::BadRequest("more than one Content-Length header"));
+    }
     remove_hop_by_hop(headers);
     if old {
         // The gateway answers 100 to HTTP/1.1 clients itself.
         headers.remove(EXPECT);
     }
-    forwarding(headers, params, peer, authority.as_ref());
+    remove_lookalikes(headers, params);
+    forwarding(headers, params, peer, &authority);
     if !(params.trust_request_id && headers.contains_key(&X_REQUEST_ID)) {
         headers.insert(&X_REQUEST_ID, request_id());
     }
@@ -89,7 +95,7 @@ pub fn prepare(
     };
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(Scheme::HTTP);
-    uri.authority = Some(authority.ok_or(Failure::BadRequest("the request names no host"))?);
+    uri.authority = Some(authority);
     uri.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));
     *head.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::BadRequest("bad URI"))?;
     Ok(())
@@ -97,47 +103,68 @@ pub fn prepare(
 
 /// The host asked for, from the URI or the Host header; in HTTP/2 both must agree
 /// (RFC 9113 8.3.1). Host is removed: HTTP/2 has `:authority`.
-fn take_authority(head: &mut Request<()>) -> Result<Option<Authority>, Failure> {
+pub fn take_authority(head: &mut Request<()>) -> Result<Authority, Failure> {
+    let target = head.uri().authority().cloned();
     let mut hosts = head.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Failure::BadRequest("more than one Host header"));
     }
-    let Some(host) = host else {
-        return Ok(head.uri().authority().cloned());
+    let authority = match (target, host) {
+        // A target in absolute form does not make up for it (RFC 9112 3.2).
+        (_, None) if head.version() == Version::HTTP_11 => None,
+        (target, None) => target,
+        (target, Some(host)) => {
+            let named = Authority::try_from(host.as_bytes())
+                .map_err(|_| Failure::BadRequest("bad Host header"))?;
+            match target {
+                Some(target) if target == named => Some(target),
+                // A target in absolute form replaces Host (RFC 9112 3.2.2).
+                Some(target) if head.version() < Version::HTTP_2 => Some(target),
+                Some(_) => {
+                    return Err(Failure::BadRequest(
+                        "Host differs from the request's target",
+                    ));
+                }
+                None => Some(named),
+            }
+        }
     };
-    let named =
-        Authority::try_from(host.as_bytes()).map_err(|_| Failure::BadRequest("bad Host header"))?;
-    if named.as_str().contains('@') {
-        return Err(Failure::BadRequest("bad Host header"));
-    }
-    if let Some(authority) = head.uri().authority() {
-        if *authority == named {
-            head.headers_mut().remove(HOST);
-            return Ok(Some(named));
-        }
-        // A target in absolute form replaces Host (RFC 9112 3.2.2).
-        if head.version() < http::Version::HTTP_2 {
-            let authority = authority.clone();
-            head.headers_mut().remove(HOST);
-            return Ok(Some(authority));
-        }
-        return Err(Failure::BadRequest(
-            "Host differs from the request's target",
-        ));
+    let authority = authority.ok_or(Failure::BadRequest("the request names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(Failure::BadRequest("the host has a user before it"));
     }
     head.headers_mut().remove(HOST);
-    Ok(Some(named))
+    Ok(authority)
 }
 
-fn forwarding(
-    headers: &mut HeaderMap,
-    params: &ProxyParams,
-    peer: &Peer,
-    authority: Option<&Authority>,
-) {
+/// Removes headers of a client that are spelt as the gateway's own but for `_` in place
+/// of `-`: CGI and what descends from it take both for one (RFC 3875 4.1.18).
+fn remove_lookalikes(headers: &mut HeaderMap, params: &ProxyParams) {
+    let underscored = |name: &&HeaderName| name.as_str().contains('_');
+    if !headers.keys().any(|name| underscored(&name)) {
+        return;
+    }
+    let mut own = Vec::from_iter(&params.identity_header);
+    if params.x_forwarded != Forwarding::Append {
+        own.extend([&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST]);
+    }
+    if !params.trust_request_id {
+        own.push(&X_REQUEST_ID);
+    }
+    let alike = |name: &&HeaderName| {
+        let name = name.as_str().replace('_', "-");
+        own.iter().any(|own| own.as_str() == name)
+    };
+    let names = headers.keys().filter(underscored).filter(alike).cloned();
+    for name in Vec::from_iter(names) {
+        headers.remove(name);
+    }
+}
+
+fn forwarding(headers: &mut HeaderMap, params: &ProxyParams, peer: &Peer, authority: &Authority) {
     let proto = HeaderValue::from_static(if peer.secure { "https" } else { "http" });
-    let host = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let host = HeaderValue::from_str(authority.as_str());
     let replace = params.x_forwarded != Forwarding::Append;
     if replace {
         headers.remove(&X_FORWARDED_FOR);
@@ -149,7 +176,7 @@ fn forwarding(
         if !headers.contains_key(&X_FORWARDED_PROTO) {
             headers.insert(&X_FORWARDED_PROTO, proto);
         }
-        if let Some(host) = host
+        if let Ok(host) = host
             && !headers.contains_key(&X_FORWARDED_HOST)
         {
             headers.insert(&X_FORWARDED_HOST, host);
@@ -166,16 +193,13 @@ fn forwarding(
 }
 
 /// One element of the Forwarded header (RFC 7239 4).
-fn forwarded_element(peer: &Peer, authority: Option<&Authority>) -> String {
+fn forwarded_element(peer: &Peer, host: &Authority) -> String {
     let node = match peer.address.ip() {
         std::net::IpAddr::V4(ip) => ip.to_string(),
         std::net::IpAddr::V6(ip) => format!("\"[{ip}]\""),
     };
     let proto = if peer.secure { "https" } else { "http" };
-    match authority {
-        Some(host) => format!("for={node};host=\"{host}\";proto={proto}"),
-        None => format!("for={node};proto={proto}"),
-    }
+    format!("for={node};host=\"{host}\";proto={proto}")
 }
 
 /// Adds to a comma-separated list, in one header line.

@@ -117,6 +117,14 @@ impl Record {
         }
     }
 
+    /// The retry budget is spent.
+    pub fn retry_refused(&mut self) {
+        tracing::debug!(endpoint = ?self.endpoint, "not sent again: the retry budget is spent");
+        if let Some((route, _)) = &self.route {
+            route.cluster.retries_refused.inc();
+        }
+    }
+
     /// The response's head is here; the record goes on with its body.
     pub fn answered(&mut self, head: &response::Parts) -> Record {
         let mut record = Record {

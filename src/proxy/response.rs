@@ -138,10 +138,7 @@ impl ResponseBody {
                 Poll::Ready(Ok(()) | Err(PumpError::Sink(_))) | Poll::Pending => {}
             }
         }
-        match this.timer.poll(cx) {
-            Poll::Ready(()) => Poll::Ready(BodyError::Timeout),
-            Poll::Pending => Poll::Pending,
-        }
+        this.timer.poll(cx).map(BodyError::Timeout)
     }
 
     fn end(&mut self) {
@@ -166,7 +163,7 @@ impl ResponseBody {
         }
         let status = match &error {
             BodyError::Broken(_) => Grpc::Unavailable,
-            BodyError::Timeout => Grpc::DeadlineExceeded,
+            BodyError::Timeout(_) => Grpc::DeadlineExceeded,
             BodyError::TooLarge => Grpc::ResourceExhausted,
             BodyError::Reset(_) => return Err(error),
         };

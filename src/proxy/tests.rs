@@ -51,6 +51,11 @@ fn head(uri: &str, headers: &[(&'static str, &'static str)]) -> Request<()> {
     request.body(()).unwrap()
 }
 
+fn prepared(head: &mut Request<()>, params: &ProxyParams) -> Result<(), Failure> {
+    let authority = take_authority(head)?;
+    prepare(head, authority, params, &route(), &peer())
+}
+
 fn value<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers
         .get(name)
@@ -86,18 +91,33 @@ fn the_backend_gets_the_host_and_the_client_in_standard_headers() {
             ("host", "api.example.com:8443"),
             ("x-forwarded-for", "6.6.6.6"),
             ("x-forwarded-client-cert", "forged"),
+            ("x_forwarded_client_cert", "forged"),
+            ("X-Forwarded_Client-Cert", "forged"),
+            ("x-forwarded-client", "kept"),
+            ("x_request_id", "forged"),
+            ("x_forwarded-for", "forged"),
+            ("x_forwarded", "kept"),
             ("x-request-id", "forged"),
             ("forwarded", "for=6.6.6.6"),
         ],
     );
-    prepare(&mut head, &params(), &route(), &peer()).unwrap();
+    prepared(&mut head, &params()).unwrap();
     let headers = head.headers();
     assert_eq!(*head.uri(), "http://api.example.com:8443/v2/x?q");
     assert_eq!(value(headers, "x-forwarded-for"), "192.0.2.7");
     assert_eq!(value(headers, "x-forwarded-proto"), "https");
     assert_eq!(value(headers, "x-forwarded-host"), "api.example.com:8443");
     assert_eq!(value(headers, "x-request-id").len(), 32);
-    for absent in ["host", "forwarded", "x-forwarded-client-cert"] {
+    assert_eq!(value(headers, "x-forwarded-client"), "kept");
+    assert_eq!(value(headers, "x_forwarded"), "kept");
+    assert!(!headers.values().any(|value| value == "forged"));
+    for absent in [
+        "host",
+        "forwarded",
+        "x-forwarded-client-cert",
+        "x_forwarded_client_cert",
+        "x-forwarded_client-cert",
+    ] {
         assert!(!headers.contains_key(absent), "{absent}");
     }
 }
@@ -118,7 +138,7 @@ fn appending_keeps_earlier_proxies_and_forwarded_follows_rfc_7239() {
             ("x-request-id", "theirs"),
         ],
     );
-    prepare(&mut head, &params, &route(), &peer()).unwrap();
+    prepared(&mut head, &params).unwrap();
     let headers = head.headers();
     assert_eq!(value(headers, "x-forwarded-for"), "10.0.0.1, 192.0.2.7");
     assert_eq!(value(headers, "x-forwarded-proto"), "http");
@@ -137,21 +157,30 @@ fn hosts_that_disagree_are_refused() {
         ("/", &[("host", "user@a")]),
         ("/", &[("host", "a b")]),
         ("/", &[]),
+        ("https://user@a/", &[]),
+        ("https://user@a/", &[("host", "user@a")]),
     ] {
         let mut head = head(uri, hosts);
         *head.version_mut() = http::Version::HTTP_2;
-        let result = prepare(&mut head, &params(), &route(), &peer());
+        let result = prepared(&mut head, &params());
         assert!(
             matches!(result, Err(Failure::BadRequest(_))),
             "{uri} {hosts:?}"
         );
     }
     let mut same = head("https://A:1/", &[("host", "a:1")]);
-    prepare(&mut same, &params(), &route(), &peer()).unwrap();
+    prepared(&mut same, &params()).unwrap();
     assert!(!same.headers().contains_key(HOST));
     let mut absolute = head("http://a/", &[("host", "b")]);
-    prepare(&mut absolute, &params(), &route(), &peer()).unwrap();
+    prepared(&mut absolute, &params()).unwrap();
     assert_eq!(*absolute.uri(), "http://a/");
+    for (uri, hosts) in [("http://a/", &[][..]), ("http://u@a/", &[("host", "a")])] {
+        let result = prepared(&mut head(uri, hosts), &params());
+        assert!(
+            matches!(result, Err(Failure::BadRequest(_))),
+            "{uri} {hosts:?}"
+        );
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 pub struct Timer {
-    deadline: Option<Instant>,
+    /// With the timeout it comes from.
+    deadline: Option<(Instant, Duration)>,
     idle: Option<Duration>,
     active: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -20,7 +21,7 @@ pub struct Timer {
 impl Timer {
     pub fn new(now: Instant, timeout: Option<Duration>, idle: Option<Duration>) -> Self {
         Timer {
-            deadline: timeout.map(|timeout| now + timeout),
+            deadline: timeout.map(|timeout| (now + timeout, timeout)),
             idle,
             active: now,
             sleep: None,
@@ -34,11 +35,11 @@ impl Timer {
         }
     }
 
-    /// Ready once a timeout passed.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once a timeout passed, with its length.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
         loop {
-            let idle = self.idle.map(|idle| self.active + idle);
-            let until = match (self.deadline, idle) {
+            let idle = self.idle.map(|idle| (self.active + idle, idle));
+            let (until, limit) = match (self.deadline, idle) {
                 (Some(a), Some(b)) => a.min(b),
                 (Some(a), None) | (None, Some(a)) => a,
                 (None, None) => return Poll::Pending,
@@ -48,7 +49,7 @@ impl Timer {
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             std::task::ready!(sleep.as_mut().poll(cx));
             if until <= Instant::now() {
-                return Poll::Ready(());
+                return Poll::Ready(limit);
             }
             sleep.as_mut().reset(until);
         }

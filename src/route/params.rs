@@ -45,7 +45,8 @@ pub struct HeaderOps {
 }
 
 /// What a retry is allowed for beyond requests that were never processed (refused
-/// connections, REFUSED_STREAM, streams past a GOAWAY), which are always retried.
+/// connections, REFUSED_STREAM, streams past a GOAWAY), which are always retried; within
+/// the cluster's retry budget.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     /// Further tries after the first.

@@ -59,6 +59,8 @@ impl RouteTable {
         headers: &HeaderMap,
     ) -> Option<usize> {
         let host = without_port(host);
+        // A fully qualified name may be written with its root's dot.
+        let host = host.strip_suffix('.').unwrap_or(host);
         let lower;
         let host = if host.bytes().any(|b| b.is_ascii_uppercase()) {
             lower = host.to_ascii_lowercase();

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::balancer::{Balancer, Candidates};
+use super::budget::RetryBudget;
 use super::connect::TlsConnector;
 use super::error::AcquireError;
 use super::lease::Lease;
@@ -27,6 +28,7 @@ const GONE_RETRIES: usize = 3;
 pub struct Cluster {
     shared: Rc<Shared>,
     balancer: Balancer,
+    budget: RetryBudget,
     pools: RefCell<Vec<Rc<Pool>>>,
     follower: RefCell<Option<JoinHandle<()>>>,
 }
@@ -49,6 +51,7 @@ impl Cluster {
         });
         let cluster = Rc::new(Cluster {
             balancer: Balancer::new(shared.params.balancer),
+            budget: RetryBudget::new(shared.params.retry_budget),
             shared,
             pools: RefCell::default(),
             follower: RefCell::default(),
@@ -61,6 +64,10 @@ impl Cluster {
 
     pub fn params(&self) -> &ClusterParams {
         &self.shared.params
+    }
+
+    pub fn retry_budget(&self) -> &RetryBudget {
+        &self.budget
     }
 
     /// Picks an endpoint and gets a slot on one of its connections: at once where one

@@ -15,10 +15,11 @@
 //! 4. Connections retire (request limit, GOAWAY, idle, endpoint gone) without
 //!    disturbing the streams they carry.
 //!
-//! Must not know: routes, retries' policy, HTTP semantics beyond framing.
+//! Must not know: routes, which requests are sent again, HTTP semantics beyond framing.
 
 mod backoff;
 mod balancer;
+mod budget;
 mod cluster;
 mod conn;
 mod connect;
@@ -36,13 +37,14 @@ mod stats;
 mod tests;
 
 pub use balancer::{Balancer, Candidates};
+pub use budget::RetryBudget;
 pub use cluster::{Choice, Cluster};
 pub use connect::TlsConnector;
 pub use error::{AcquireError, unprocessed, unprocessed_http1};
 pub use lease::{H2Lease, Http1Body, Http1Lease, Lease};
 pub use params::{
     BalancerKind, ClusterParams, DnsParams, EndpointAddress, PingKeepalive, PoolParams, Protocol,
-    TcpKeepalive, UpstreamTls,
+    RetryBudgetParams, TcpKeepalive, UpstreamTls,
 };
 pub use resolver::{Endpoint, Endpoints, EndpointsWatch};
 pub use stats::{ClusterSnapshot, ClusterStats, Stat};

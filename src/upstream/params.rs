@@ -99,6 +99,17 @@ pub struct PoolParams {
     pub max_header_list_size: u32,
 }
 
+/// How many requests may be sent again, of one worker.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryBudgetParams {
+    /// Retries that a hundred requests allow.
+    pub percent: u32,
+    /// Retries that every second allows.
+    pub per_second: u32,
+    /// The most that are saved up.
+    pub burst: u32,
+}
+
 /// How names are resolved.
 #[derive(Clone, Debug, Default)]
 pub struct DnsParams {
@@ -121,4 +132,6 @@ pub struct ClusterParams {
     pub balancer: BalancerKind,
     pub connect_timeout: Duration,
     pub pool: PoolParams,
+    /// None: as many as the routes allow.
+    pub retry_budget: Option<RetryBudgetParams>,
 }

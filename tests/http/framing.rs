@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use support::backend::{Backend, raw};
 use support::client::curl::Curl;
 use support::client::h2::{Client, request, whole};
 use support::client::raw::Raw;
@@ -83,6 +84,44 @@ fn early_hints_come_before_the_answer() {
     assert!(hints.contains("103"), "{}", response.headers);
     assert!(hints.contains("link: </style.css>; rel=preload"), "{hints}");
     assert!(!rest.contains("link:"), "{rest}");
+}
+
+/// The client waits for the first, and gets the second before the answer.
+#[tokio::test]
+async fn interim_responses_of_http_1_backends_pass_too() {
+    let backend = Backend::raw(|mut peer: raw::Peer| async move {
+        let Some(head) = peer.text("\r\n\r\n").await else {
+            return;
+        };
+        assert!(head.contains("expect: 100-continue"), "{head}");
+        peer.bytes(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        peer.text("hello").await;
+        let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nconnection: x\r\nx: y\r\n\r\n";
+        peer.bytes(hint.as_bytes()).await;
+        peer.bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            .await;
+        peer.until_closed().await;
+    });
+    let gateway = setup(&backend).cluster("/protocol", "http1").start();
+    let mut client = Client::connect(&gateway).await;
+    let mut request = request("POST", "/");
+    let headers = request.headers_mut();
+    headers.insert("expect", "100-continue".parse().expect("a value"));
+    headers.insert("content-length", "5".parse().expect("a value"));
+    let sent = client.send(request, false).await;
+    let (mut response, mut stream) = sent.expect("sent");
+    let mut interim = async || {
+        let next = std::future::poll_fn(|cx| response.poll_informational(cx));
+        let interim = support::in_time("an interim response", next).await;
+        interim.expect("one").expect("a response")
+    };
+    assert_eq!(interim().await.status(), 100);
+    stream.send_data("hello".into(), true).expect("sent");
+    let hints = interim().await;
+    assert_eq!(hints.status(), 103);
+    assert_eq!(hints.headers()["link"], "</a>");
+    assert_eq!(hints.headers().len(), 1, "{hints:?}");
+    assert_eq!(whole(response).await.expect("an answer").text(), "ok");
 }
 
 #[tokio::test]

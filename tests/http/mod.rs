@@ -2,17 +2,28 @@
 
 mod framing;
 mod headers;
+mod malformed_h2;
 mod smuggling;
 mod streams;
 mod upgrade;
 
 use std::time::Duration;
 
+use support::Gateway;
+use support::backend::Backend;
 use support::client::curl::Curl;
 use support::client::h2::Client;
 use support::client::raw::Raw;
 
 use crate::{h2_backend, setup};
+
+/// A gateway before an HTTP/2 backend, and one before an HTTP/1.1 backend.
+fn before_either_protocol() -> [(Backend, Gateway); 2] {
+    [(h2_backend(), "h2c"), (Backend::http1(None), "http1")].map(|(backend, protocol)| {
+        let gateway = setup(&backend).cluster("/protocol", protocol).start();
+        (backend, gateway)
+    })
+}
 
 #[test]
 fn both_versions_reach_an_h2c_backend() {

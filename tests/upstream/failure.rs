@@ -184,19 +184,54 @@ async fn refused_streams_are_sent_again() {
     );
 }
 
-#[tokio::test]
-async fn a_backend_that_always_refuses_is_given_up() {
-    let backend = Backend::raw(|mut peer: raw::Peer| async move {
+/// Every stream is refused.
+fn refusing() -> Backend {
+    Backend::raw(|mut peer: raw::Peer| async move {
         if peer.greet(&[]).await {
             while let Some(stream) = peer.request().await {
                 peer.reset(stream, h2::REFUSED_STREAM).await;
             }
         }
-    });
+    })
+}
+
+#[tokio::test]
+async fn a_backend_that_always_refuses_is_given_up() {
+    let backend = refusing();
     let gateway = setup(&backend).start();
     let mut client = Client::connect(&gateway).await;
     let answer = client.get("/plain").await.expect("an answer");
     assert!(matches!(answer.status(), 502 | 503), "{answer:?}");
+}
+
+#[tokio::test]
+async fn retries_end_with_their_budget() {
+    for (budget, retries, refused) in [
+        // Of 10 requests each is sent twice more.
+        (json!("off"), 20.0, 0.0),
+        // The first has a full budget, and each of the others earns half a retry.
+        (
+            json!({ "percent": 50, "per_second": 0, "burst": 3 }),
+            7.0,
+            9.0,
+        ),
+    ] {
+        let backend = refusing();
+        let gateway = setup(&backend).cluster("/retry_budget", budget).start();
+        let mut client = Client::connect(&gateway).await;
+        for _ in 0..10 {
+            let answer = client.get("/plain").await.expect("an answer");
+            assert_eq!(answer.status(), 502);
+        }
+        let metrics = gateway.metrics();
+        let labels = [("cluster", "backend")];
+        let counted = ["retries_total", "retries_refused_total"]
+            .map(|name| metrics.sum(&format!("gateway_upstream_{name}"), &labels));
+        assert_eq!(counted, [retries, refused]);
+        let limit = [("name", "backend"), ("limit", "retry_budget_burst")];
+        let limited = if refused > 0.0 { 3.0 } else { 0.0 };
+        assert_eq!(metrics.sum("gateway_limit", &limit), limited);
+    }
 }
 
 #[tokio::test]

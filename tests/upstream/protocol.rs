@@ -23,6 +23,10 @@ fn http_1_backends_serve_both_versions() {
         assert_eq!(long.header("content-length"), Some("1000000"));
         let head = version(&curl, "/download?bytes=1000000", &["--head"]).expect(200);
         assert_eq!(head.header("content-length"), Some("1000000"));
+        // A backend that waits for a body is told that none comes.
+        version(&curl, "/plain", &["-X", "POST"]).expect(200);
+        let seen = backend.record().last();
+        assert_eq!(seen.header("content-length"), Some("0"));
         version(&curl, "/close", &[]).expect(200);
         version(&curl, "/plain", &[]).expect(200);
     }

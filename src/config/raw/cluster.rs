@@ -32,6 +32,10 @@ pub(in crate::config) struct Cluster {
     /// The connections to one endpoint, of each worker.
     #[serde(default)]
     pub(in crate::config) pool: Pool,
+    /// How many requests may be sent again, of each worker, whatever their routes allow.
+    /// Requests that found no connection are not counted: they are no load on anyone.
+    #[serde(default = "RetryBudget::on")]
+    pub(in crate::config) retry_budget: Switch<RetryBudget>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -190,6 +194,33 @@ pub(in crate::config) struct PingKeepalive {
     /// How long its answer may take before the connection is closed.
     #[serde(default = "seconds::<10>")]
     pub(in crate::config) timeout: Duration,
+}
+
+/// Retries are saved up, and spent.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RetryBudget {
+    /// Retries that a hundred requests allow.
+    #[serde(default = "integer::<20>")]
+    #[schemars(range(max = 100))]
+    pub(in crate::config) percent: u32,
+    /// Retries that every second allows.
+    #[serde(default = "integer::<10>")]
+    pub(in crate::config) per_second: u32,
+    /// The most that are saved up, and what there is at the start.
+    #[serde(default = "integer::<500>")]
+    #[schemars(range(min = 1))]
+    pub(in crate::config) burst: u32,
+}
+
+impl RetryBudget {
+    fn on() -> Switch<RetryBudget> {
+        Switch::On(RetryBudget {
+            percent: 20,
+            per_second: 10,
+            burst: 500,
+        })
+    }
 }
 
 /// The pause after a refused connection.

@@ -18,7 +18,8 @@ pub(in crate::config) struct Forwarding {
     #[serde(default)]
     pub(in crate::config) trust_request_id: bool,
     /// The header that carries the subject of the client's verified certificate, or
-    /// `off`. What clients send under this name is always removed.
+    /// `off`. What clients send under this name is always removed, also with `_` in place
+    /// of `-`.
     #[serde(default = "identity_header")]
     #[schemars(example = &"x-client-identity", example = &"off")]
     pub(in crate::config) identity_header: String,

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use acceleration::{Acceleration, Accelerator, Algorithm, BreakEven, Breaker};
 pub(super) use acceleration::{Completion, Offload, Polling, QatEngine, QatProvider};
 pub(super) use cluster::{Backoff, Cluster, Pool, Protocol, TcpKeepalive, UpstreamTls};
-pub(super) use cluster::{Balancer, PingKeepalive};
+pub(super) use cluster::{Balancer, PingKeepalive, RetryBudget};
 pub(super) use forwarding::{Forwarding, ForwardingMode};
 pub(super) use listener::{Http, Listener, Overload, ProxyProtocol, Upgrade};
 pub(super) use process::{Admin, Dns, Drain, Log, LogFormat};

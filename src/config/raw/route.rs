@@ -125,8 +125,9 @@ pub(in crate::config) struct HeaderOps {
     pub(in crate::config) remove: Vec<String>,
 }
 
-/// When a request is sent again. Requests that no backend has processed (refused
-/// connections and streams, streams past a GOAWAY) always are.
+/// When a request is sent again, within its cluster's `retry_budget`. Requests that no
+/// backend has processed (refused connections and streams, streams past a GOAWAY) always
+/// are.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Retry {

@@ -11,7 +11,7 @@ use crate::config::raw;
 use crate::config::report::At;
 use crate::upstream::{
     BalancerKind, ClusterParams, EndpointAddress, PingKeepalive, PoolParams, Protocol,
-    TcpKeepalive, UpstreamTls,
+    RetryBudgetParams, TcpKeepalive, UpstreamTls,
 };
 
 pub(super) fn cluster(at: &At<'_>, raw: &raw::Cluster) -> ClusterParams {
@@ -31,6 +31,7 @@ pub(super) fn cluster(at: &At<'_>, raw: &raw::Cluster) -> ClusterParams {
         },
         connect_timeout: timeout(&at.key("connect_timeout"), &raw.connect_timeout),
         pool: pool(&at.key("pool"), &raw.pool, http1),
+        retry_budget: retry_budget(&at.key("retry_budget"), &raw.retry_budget),
     }
 }
 
@@ -137,6 +138,23 @@ fn pool(at: &At<'_>, raw: &raw::Pool, http1: bool) -> PoolParams {
             &raw.max_header_list_size,
         ),
     }
+}
+
+fn retry_budget(at: &At<'_>, raw: &raw::Switch<raw::RetryBudget>) -> Option<RetryBudgetParams> {
+    let raw::Switch::On(raw) = raw else {
+        return None;
+    };
+    if raw.percent == 0 && raw.per_second == 0 {
+        at.error(
+            "is never filled again: percent and per_second are 0",
+            "write more than 0 for one of them",
+        );
+    }
+    Some(RetryBudgetParams {
+        percent: raw.percent,
+        per_second: raw.per_second,
+        burst: raw.burst,
+    })
 }
 
 fn warn_unused_h2_keys(at: &At<'_>) {

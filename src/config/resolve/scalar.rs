@@ -162,6 +162,12 @@ fn nearest_address(text: &str) -> impl Display {
     if let Ok(address) = text.parse::<IpAddr>() {
         return format!("the port too: {}", SocketAddr::new(address, 8443));
     }
+    if let Some((host, port)) = text.rsplit_once(':')
+        && host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+        && port.parse::<u16>().is_err()
+    {
+        return format!("a port from 1 to 65535 after {host}");
+    }
     let port = text.rsplit(':').next().and_then(|port| port.parse().ok());
     let port: u16 = port.unwrap_or(8443);
     format!("0.0.0.0:{port} for every address, or one such as 127.0.0.1:{port} or [::1]:{port}")

@@ -80,7 +80,18 @@ fn what_is_not_yaml_is_one_problem_with_its_place() {
         ),
         (
             "a: 1\n---\nb: 2\n",
-            "test.yaml:3:1: this is not YAML: only single YAML document",
+            "test.yaml:3:1: this is not YAML: only single YAML document expected but multiple \
+             found; leave out --- and what follows it",
+        ),
+        (
+            "log:\n\tformat: text\n",
+            "test.yaml:2:2: this is not YAML: tabs disallowed within this context (block \
+             indentation); indent with spaces",
+        ),
+        (
+            "log: a\n\tformat: text\n",
+            "test.yaml:1:6: this is not YAML: while scanning a plain scalar, found a tab; \
+             indent with spaces",
         ),
         ("x: *y\n", "test.yaml:1:4: this is not YAML: "),
         ("? [a]\n: 1\n", "test.yaml:1:3: this is not YAML: "),
@@ -131,7 +142,7 @@ fn a_file_that_cannot_be_read_says_so() {
     std::fs::write(&file, b"name: \xff\n").unwrap();
     let problems = load(&file, &|_| None).err().unwrap().to_string();
     assert!(
-        problems.ends_with("the file is not UTF-8 text"),
+        problems.ends_with("the file is not UTF-8 text; save it as UTF-8"),
         "{problems}"
     );
 }

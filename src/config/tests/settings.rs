@@ -206,7 +206,8 @@ fn listener() -> Vec<Row> {
         row!("listeners[0].address", ["0.0.0.0:443", "[::]:0"], [
             8443 => "such as 0.0.0.0:8443",
             ":8443" => "write 0.0.0.0:8443",
-            "1.2.3.4:99999" => "is not an IP address",
+            "1.2.3.4:99999" => "write a port from 1 to 65535 after 1.2.3.4",
+            "[::1]:https" => "write a port from 1 to 65535 after [::1]",
         ]),
         row!("listeners[0].backlog", [1, 65535], [0 => "at least 1", 65536 => "at most 65535"]),
         row!("listeners[0].max_connections", [5000], [0 => "at least 1", "20k" => "whole number"]),
@@ -417,6 +418,13 @@ fn clusters() -> Vec<Row> {
         row!("clusters[0].balancer", ["round_robin", "least_request", "random"], ["round-robin" => "did you mean round_robin?"]),
         timeout!("clusters[0].connect_timeout"),
         section!("clusters[0].pool", {}),
+        row!("clusters[0].retry_budget", ["off", {}, { "burst": 1 }], [
+            "none" => "write off or a mapping",
+            { "percent": 0, "per_second": 0 } => "is never filled again",
+        ]),
+        row!("clusters[0].retry_budget.percent", [0, 100], [101 => "at most 100", "20%" => "whole number"]),
+        count!("clusters[0].retry_budget.per_second", 0),
+        count!("clusters[0].retry_budget.burst", 1),
     ]
 }
 

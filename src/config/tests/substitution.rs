@@ -95,7 +95,7 @@ fn an_unset_variable_is_a_problem_at_its_place() {
         lines.contains("e.yaml:4:14: listeners[0].address: \"\" (from ${A:-}) is not an IP"),
         "{lines}"
     );
-    for bad in ["${", "${}", "${1A}", "${A-B}", "x${A B}"] {
+    for bad in ["${", "${}", "${1A}", "${A-B}", "x${A B}", "${A:-${B}}"] {
         let problems = load_with("listeners[0].name", bad, &[]).err().unwrap();
         assert_eq!(problems.errors.len(), 1, "{problems}");
         assert!(

@@ -222,6 +222,7 @@ pub(super) struct UpstreamFamilies {
     pub pending: IntGaugeVec,
     pub pending_rejected: IntCounterVec,
     pub retries: IntCounterVec,
+    pub retries_refused: IntCounterVec,
     pub goaways: IntCounterVec,
     pub endpoints: IntGaugeVec,
     pub dns: IntCounterVec,
@@ -229,42 +230,32 @@ pub(super) struct UpstreamFamilies {
 
 impl UpstreamFamilies {
     fn new(registry: &Registry) -> Self {
+        let counted = |name, help| counter(registry, name, help, CLUSTER);
+        let gauged = |name, help| gauge(registry, name, help, CLUSTER);
         UpstreamFamilies {
-            connections: counter(
-                registry,
+            connections: counted(
                 "gateway_upstream_connections_total",
                 "Connections opened to endpoints.",
-                CLUSTER,
             ),
-            connections_active: gauge(
-                registry,
+            connections_active: gauged(
                 "gateway_upstream_connections_active",
                 "Connections open to endpoints.",
-                CLUSTER,
             ),
-            connect_failures: counter(
-                registry,
+            connect_failures: counted(
                 "gateway_upstream_connect_failures_total",
                 "Connections that could not be opened.",
-                CLUSTER,
             ),
-            requests: counter(
-                registry,
+            requests: counted(
                 "gateway_upstream_requests_total",
                 "Requests sent to endpoints, retries included.",
-                CLUSTER,
             ),
-            streams_active: gauge(
-                registry,
+            streams_active: gauged(
                 "gateway_upstream_streams_active",
                 "Requests at endpoints now.",
-                CLUSTER,
             ),
-            pending: gauge(
-                registry,
+            pending: gauged(
                 "gateway_upstream_pending_requests",
                 "Requests waiting for a connection.",
-                CLUSTER,
             ),
             pending_rejected: counter(
                 registry,
@@ -272,24 +263,16 @@ impl UpstreamFamilies {
                 "Requests refused while waiting for a connection (overflow, timeout).",
                 &["cluster", "reason"],
             ),
-            retries: counter(
-                registry,
-                "gateway_upstream_retries_total",
-                "Requests sent again.",
-                CLUSTER,
+            retries: counted("gateway_upstream_retries_total", "Requests sent again."),
+            retries_refused: counted(
+                "gateway_upstream_retries_refused_total",
+                "Requests not sent again because the retry budget was spent.",
             ),
-            goaways: counter(
-                registry,
+            goaways: counted(
                 "gateway_upstream_goaways_total",
                 "Connections that an endpoint said GOAWAY on.",
-                CLUSTER,
             ),
-            endpoints: gauge(
-                registry,
-                "gateway_upstream_endpoints",
-                "Endpoint addresses known.",
-                CLUSTER,
-            ),
+            endpoints: gauged("gateway_upstream_endpoints", "Endpoint addresses known."),
             dns: counter(
                 registry,
                 "gateway_upstream_dns_resolutions_total",

@@ -69,6 +69,7 @@ fn params(endpoints: &[SocketAddr]) -> ClusterParams {
             max_frame_size: 16_384,
             max_header_list_size: 16_384,
         },
+        retry_budget: None,
     }
 }
 

@@ -145,6 +145,10 @@ impl Authority {
         self.issue(key, common_name, &[], Valid::Now)
     }
 
+    pub fn expired_client(&self, key: Key, common_name: &str) -> Identity {
+        self.issue(key, common_name, &[], Valid::Expired)
+    }
+
     fn issue(&self, kind: Key, common_name: &str, names: &[&str], valid: Valid) -> Identity {
         let key = kind.generate();
         let mut builder = begin(common_name, &key);

@@ -86,7 +86,10 @@ async fn answer(
     if parts.uri.path() == "/echo" {
         return Ok(Response::new(echo(body, record, seen)));
     }
-    let collected = body.collect().await?;
+    let collected = body
+        .collect()
+        .await
+        .inspect_err(|_| record.ended(seen, Ended::Broken))?;
     if let Some(trailers) = collected.trailers() {
         record.trailers(seen, trailers.clone());
     }
@@ -136,8 +139,9 @@ fn echo(body: Incoming, record: Arc<Record>, seen: usize) -> Body {
                 record.ended(seen, Ended::Complete);
                 return None;
             };
-            if let Ok(frame) = &frame {
-                note(&record, seen, frame);
+            match &frame {
+                Ok(frame) => note(&record, seen, frame),
+                Err(_) => record.ended(seen, Ended::Broken),
             }
             Some((frame, body))
         }

@@ -99,6 +99,15 @@ impl Peer {
         }
     }
 
+    /// Bytes that are no frames, up to this end. None: the connection ended before.
+    pub async fn text(&mut self, end: &str) -> Option<String> {
+        let mut text = Vec::new();
+        while !text.ends_with(end.as_bytes()) {
+            text.push(self.stream.read_u8().await.ok()?);
+        }
+        Some(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Bytes that are no frame.
     pub async fn bytes(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;

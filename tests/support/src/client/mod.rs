@@ -2,6 +2,7 @@
 //! cannot show.
 
 pub mod curl;
+pub mod frames;
 pub mod grpc;
 pub mod h2;
 pub mod h2load;

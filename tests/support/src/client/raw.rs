@@ -72,6 +72,11 @@ impl Raw {
         String::from_utf8_lossy(&all).into_owned()
     }
 
+    /// Fills the buffer; None if the connection ends before, or nothing comes in time.
+    pub fn read_exact(&mut self, buffer: &mut [u8]) -> Option<()> {
+        self.0.read_exact(buffer).ok()
+    }
+
     /// Whether nothing more comes for a while.
     pub fn is_silent_for(&mut self, time: Duration) -> bool {
         let socket = self.0.get_ref();

@@ -1,27 +1,32 @@
 //! A client's HTTP/1.1 connection (RFC 9112), by hyper.
 //!
 //! hyper takes requests apart and frames them anew, so a request's length is what
-//! the gateway understood and never what a backend might make of it.
+//! the gateway understood and never what a backend might make of it. One whose length
+//! could be understood in two ways is refused ([`heads`]).
 
-use std::cell::Cell;
+mod heads;
+mod progress;
+
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use h2::Reason;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::Instrument;
+
+use progress::{Flight, InFlight, Progress, Verdict, Watched, tick_of};
 
 use super::{HttpParams, Service, Upgrade, tunnel};
 use crate::drain::Watch;
-use crate::proxy::{Body, BodyError, Downstream, Outgoing, Peer, Tunnel};
+use crate::proxy::{Body, Downstream, Outgoing, Peer, Tunnel};
 
 /// Longest wait for a client to close after us.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
@@ -29,26 +34,12 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long a draining connection waits for its first request.
 const FIRST_REQUEST: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// What the connection's task knows of its progress.
-#[derive(Default)]
-struct Progress {
-    in_flight: Cell<usize>,
-    requests: Cell<u64>,
-    /// Since when bytes of a request's head have been arriving.
-    reading: Cell<Option<Instant>>,
-    /// Since when nothing has been asked or answered.
-    idle: Cell<Option<Instant>>,
-    /// What the connection turns into when hyper has written its last response.
-    tunnel: Cell<Option<Tunnel>>,
-}
-
 pub async fn serve<IO>(service: Rc<Service>, io: IO, peer: Rc<Peer>, mut drain: Watch)
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let (params, proxy) = (service.params.clone(), service.proxy.clone());
-    let progress = Rc::new(Progress::default());
-    progress.idle.set(Some(Instant::now()));
+    let progress = Rc::new(Progress::new(&params));
     let handler = {
         let progress = progress.clone();
         service_fn(move |request: Request<Incoming>| {
@@ -145,7 +136,7 @@ where
             // Tells the client to close after the response at hand.
             () = &mut draining, if !closing => {
                 closing = true;
-                Pin::new(&mut *connection).graceful_shutdown();
+                close(connection);
             }
             // The deadline has passed.
             () = &mut cut => return End::Cut,
@@ -155,11 +146,20 @@ where
                     tracing::debug!("request head not read in time");
                     return End::Cut;
                 }
-                Some(Verdict::Idle) => Pin::new(&mut *connection).graceful_shutdown(),
+                Some(Verdict::Idle) => close(connection),
                 None => {}
             },
         }
     }
+}
+
+/// Ends the connection after the response at hand.
+fn close<IO, S>(connection: &mut Connection<TokioIo<IO>, S>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService<Incoming, ResBody = InFlight, Error = Infallible, Future: Unpin> + Unpin,
+{
+    Pin::new(connection).graceful_shutdown();
 }
 
 /// Returns when a draining connection is to take no more requests. One that has had none
@@ -183,33 +183,6 @@ fn builder(params: &HttpParams) -> Builder {
     builder
 }
 
-fn tick_of(params: &HttpParams) -> std::time::Duration {
-    let shortest = params.header_timeout.min(params.idle_timeout) / 4;
-    shortest.clamp(
-        std::time::Duration::from_millis(10),
-        std::time::Duration::from_secs(5),
-    )
-}
-
-enum Verdict {
-    Slow,
-    Idle,
-}
-
-impl Progress {
-    fn verdict(&self, params: &HttpParams) -> Option<Verdict> {
-        if self.in_flight.get() > 0 {
-            return None;
-        }
-        let passed =
-            |since: Option<Instant>, limit| since.is_some_and(|since| since.elapsed() >= limit);
-        if passed(self.reading.get(), params.header_timeout) {
-            return Some(Verdict::Slow);
-        }
-        passed(self.idle.get(), params.idle_timeout).then_some(Verdict::Idle)
-    }
-}
-
 async fn handle(
     service: Rc<Service>,
     peer: Rc<Peer>,
@@ -220,6 +193,11 @@ async fn handle(
     progress.requests.set(progress.requests.get() + 1);
     let limit = service.params.max_requests_per_connection;
     let last = limit > 0 && progress.requests.get() >= limit;
+    if !progress.heads.borrow().is_sound(progress.requests.get()) {
+        service.proxy.refused("malformed");
+        tracing::debug!("a request's length could be read in two ways");
+        return Ok(ambiguous().map(|body| InFlight::new(body, flight)));
+    }
     let request = request.map(|body| match http_body::Body::is_end_stream(&body) {
         true => Body::Empty,
         false => Body::H1(body),
@@ -227,7 +205,7 @@ async fn handle(
     let mut client = Client {
         upgrade: match service.params.upgrade {
             Upgrade::Refuse => None,
-            Upgrade::Tunnel => request.headers().get(http::header::UPGRADE).cloned(),
+            Upgrade::Tunnel => asked_protocol(&request),
         },
         progress: progress.clone(),
     };
@@ -238,138 +216,63 @@ async fn handle(
         Err(_) => Response::new(Body::Empty),
     };
     if last {
-        let close = http::HeaderValue::from_static("close");
-        response
-            .headers_mut()
-            .insert(http::header::CONNECTION, close);
+        close_after(&mut response);
     }
-    Ok(response.map(|body| InFlight {
-        body,
-        _flight: flight,
-    }))
+    Ok(response.map(|body| InFlight::new(body, flight)))
 }
 
-/// A response's body, which keeps its connection busy until it has ended.
-struct InFlight {
-    body: Body,
-    _flight: Flight,
+/// What the request asks to switch to (RFC 9110 7.8). Never HTTP/2: requests in such a
+/// tunnel would reach the backend past all routes and checks.
+fn asked_protocol<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let has = |name, token: &str| {
+        let values = headers.get_all(name).iter();
+        let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        tokens.any(|other| other.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    };
+    let asked = request.version() == Version::HTTP_11 && has(header::CONNECTION, "upgrade");
+    let protocol = headers.get(header::UPGRADE)?;
+    (asked && !has(header::UPGRADE, "h2c")).then(|| protocol.clone())
 }
 
-impl http_body::Body for InFlight {
-    type Data = bytes::Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
+fn close_after<B>(response: &mut Response<B>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
 }
 
-/// A request from its head to its response's end.
-struct Flight(Rc<Progress>);
-
-impl Flight {
-    fn new(progress: Rc<Progress>) -> Self {
-        progress.in_flight.set(progress.in_flight.get() + 1);
-        progress.reading.set(None);
-        progress.idle.set(None);
-        Flight(progress)
-    }
+/// Where its body ends and the next request begins is anyone's guess.
+fn ambiguous() -> Response<Body> {
+    let message = "the request's length can be read in two ways: send one Content-Length or \
+                   `Transfer-Encoding: chunked`, and end lines with CRLF\n";
+    let mut response = Response::new(Body::Full(Bytes::from_static(message.as_bytes())));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let text = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    close_after(&mut response);
+    response
 }
 
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let progress = &self.0;
-        progress.in_flight.set(progress.in_flight.get() - 1);
-        progress.reading.set(None);
-        progress.idle.set(Some(Instant::now()));
-    }
-}
-
-/// hyper drops the handler when the client is gone, and sends no interim responses
-/// but 100.
+/// hyper drops the handler when the client is gone.
 struct Client {
-    upgrade: Option<http::HeaderValue>,
+    upgrade: Option<HeaderValue>,
     progress: Rc<Progress>,
 }
 
 impl Downstream for Client {
+    /// hyper's server sends none but 100.
+    const TAKES_INTERIM: bool = false;
+
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<Reason> {
         Poll::Pending
     }
 
     fn interim(&mut self, _: Response<()>) {}
 
-    fn upgrade(&self) -> Option<&http::HeaderValue> {
+    fn upgrade(&self) -> Option<&HeaderValue> {
         self.upgrade.as_ref()
     }
 
     fn tunnel(&mut self, tunnel: Tunnel) {
         self.progress.tunnel.set(Some(tunnel));
-    }
-}
-
-/// Notes when a request's bytes begin to arrive.
-struct Watched<IO> {
-    io: IO,
-    progress: Rc<Progress>,
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.io).poll_read(cx, buffer);
-        let progress = &self.progress;
-        if buffer.filled().len() > before
-            && progress.in_flight.get() == 0
-            && progress.reading.get().is_none()
-        {
-            progress.reading.set(Some(Instant::now()));
-        }
-        result
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, data)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, data)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
