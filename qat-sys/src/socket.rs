@@ -20,6 +20,8 @@ use foreign_types::ForeignTypeRef;
 use openssl::ssl::SslRef;
 use openssl_sys::{BIO, BIO_METHOD};
 
+use crate::memory;
+
 /// What a BIO knows. It belongs to the BIO and goes with it.
 pub(crate) struct Socket {
     fd: RawFd,
@@ -161,9 +163,11 @@ unsafe extern "C" fn write(bio: *mut BIO, buf: *const c_char, len: c_int) -> c_i
     unsafe {
         openssl_sys::BIO_clear_retry_flags(bio);
         if let Ok(len) = usize::try_from(len) {
-            socket(bio)
-                .output
-                .extend_from_slice(slice::from_raw_parts(buf.cast(), len));
+            let output = &mut socket(bio).output;
+            output.reserve(len);
+            for piece in memory::pieces(slice::from_raw_parts(buf.cast(), len)) {
+                output.extend_from_slice(piece);
+            }
         }
         len
     }

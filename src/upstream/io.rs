@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use qat_sys::memory;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -94,7 +95,9 @@ impl<T: AsyncWrite + Unpin> Inner<T> {
         let mut left = limit;
         for buf in bufs {
             let n = buf.len().min(left);
-            self.held.extend_from_slice(&buf[..n]);
+            for piece in memory::pieces(&buf[..n]) {
+                self.held.extend_from_slice(piece);
+            }
             left -= n;
         }
         limit - left

@@ -2,8 +2,16 @@
 
 use std::cell::RefCell;
 
+use qat_sys::memory;
+
 /// The most that one TLS record carries (RFC 8446 section 5.1).
 pub(super) const RECORD: usize = 16 * 1024;
+
+/// Where the bytes begin in a block. OpenSSL copies them to 8 or 16 bytes past the
+/// beginning of a page, from which this must be far: [`memory::pieces`] has why.
+const LEAD: usize = 2 * 1024;
+/// Where a full block ends.
+const END: usize = LEAD + RECORD;
 
 /// Blocks kept per thread for the next writers: a megabyte.
 const KEPT: usize = 64;
@@ -14,12 +22,21 @@ thread_local! {
 
 /// Bytes accepted from the writer and not yet sealed. It owns a block only while there
 /// are any, so that an idle connection owns none.
-#[derive(Default)]
 pub(super) struct Plaintext {
     /// Some if and only if `start < end`.
     block: Option<Box<[u8]>>,
     start: usize,
     end: usize,
+}
+
+impl Default for Plaintext {
+    fn default() -> Self {
+        Plaintext {
+            block: None,
+            start: LEAD,
+            end: LEAD,
+        }
+    }
 }
 
 impl Plaintext {
@@ -28,7 +45,7 @@ impl Plaintext {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.end == RECORD
+        self.end == END
     }
 
     pub(super) fn pending(&self) -> &[u8] {
@@ -40,11 +57,14 @@ impl Plaintext {
 
     /// Takes what there is room for, and says how much.
     pub(super) fn push(&mut self, data: &[u8]) -> usize {
-        let taken = data.len().min(RECORD - self.end);
+        let taken = data.len().min(END - self.end);
         if taken > 0 {
             let block = self.block.get_or_insert_with(take_block);
-            block[self.end..self.end + taken].copy_from_slice(&data[..taken]);
-            self.end += taken;
+            for piece in memory::pieces(&data[..taken]) {
+                let end = self.end + piece.len();
+                block[self.end..end].copy_from_slice(piece);
+                self.end = end;
+            }
         }
         taken
     }
@@ -58,7 +78,7 @@ impl Plaintext {
     }
 
     pub(super) fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
+        (self.start, self.end) = (LEAD, LEAD);
         if let Some(block) = self.block.take() {
             keep_block(block);
         }
@@ -73,7 +93,7 @@ impl Drop for Plaintext {
 
 fn take_block() -> Box<[u8]> {
     FREE.with_borrow_mut(Vec::pop)
-        .unwrap_or_else(|| vec![0; RECORD].into_boxed_slice())
+        .unwrap_or_else(|| vec![0; END].into_boxed_slice())
 }
 
 fn keep_block(block: Box<[u8]>) {
