@@ -13,7 +13,8 @@
 //! | [`provider`] | another's provider, in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
 //! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
-//! | `memory` | what OpenSSL allocates with (feature `mimalloc`) |
+//! | `allocator` | what OpenSSL allocates with (feature `mimalloc`) |
+//! | [`copy`] | how large blocks are copied |
 //! | [`certificate`] | printing names |
 //! | [`client`] | resuming a session, in tests and load generators |
 //!
@@ -24,17 +25,18 @@
 #[allow(clippy::upper_case_acronyms)]
 mod bindings;
 
+#[cfg(feature = "mimalloc")]
+pub mod allocator;
 pub mod certificate;
 pub mod client;
 pub mod connection;
 pub mod context;
+pub mod copy;
 pub mod engine;
 mod error;
 pub mod handshake;
 pub mod job;
 pub mod lanes;
-#[cfg(feature = "mimalloc")]
-pub mod memory;
 pub mod offload;
 pub mod provider;
 mod signal;

@@ -20,7 +20,7 @@ use foreign_types::ForeignTypeRef;
 use openssl::ssl::SslRef;
 use openssl_sys::{BIO, BIO_METHOD};
 
-use crate::memory;
+use crate::copy;
 
 /// What a BIO knows. It belongs to the BIO and goes with it.
 pub(crate) struct Socket {
@@ -165,7 +165,7 @@ unsafe extern "C" fn write(bio: *mut BIO, buf: *const c_char, len: c_int) -> c_i
         if let Ok(len) = usize::try_from(len) {
             let output = &mut socket(bio).output;
             output.reserve(len);
-            for piece in memory::pieces(slice::from_raw_parts(buf.cast(), len)) {
+            for piece in copy::pieces(slice::from_raw_parts(buf.cast(), len)) {
                 output.extend_from_slice(piece);
             }
         }

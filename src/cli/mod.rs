@@ -65,7 +65,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // Before anything of OpenSSL runs.
     #[cfg(feature = "mimalloc")]
-    qat_sys::memory::use_mimalloc();
+    qat_sys::allocator::use_mimalloc();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

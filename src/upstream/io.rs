@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use qat_sys::memory;
+use qat_sys::copy;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -95,7 +95,7 @@ impl<T: AsyncWrite + Unpin> Inner<T> {
         let mut left = limit;
         for buf in bufs {
             let n = buf.len().min(left);
-            for piece in memory::pieces(&buf[..n]) {
+            for piece in copy::pieces(&buf[..n]) {
                 self.held.extend_from_slice(piece);
             }
             left -= n;

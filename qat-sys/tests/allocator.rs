@@ -7,7 +7,7 @@ use openssl::sign::{Signer, Verifier};
 
 #[test]
 fn openssl_works_on_another_allocator() {
-    assert!(qat_sys::memory::use_mimalloc());
+    assert!(qat_sys::allocator::use_mimalloc());
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
     for length in [0, 1, 100_000] {
         let message = vec![7; length];
@@ -20,5 +20,5 @@ fn openssl_works_on_another_allocator() {
     let pem = key.private_key_to_pem_pkcs8().unwrap();
     assert!(PKey::private_key_from_pem(&pem).unwrap().public_eq(&key));
     // Nothing else, so that a second call is harmless.
-    assert!(qat_sys::memory::use_mimalloc());
+    assert!(qat_sys::allocator::use_mimalloc());
 }

@@ -1,0 +1,15 @@
+//! How large blocks are copied.
+
+/// Less than glibc copies with `rep movsb`.
+const PIECE: usize = 1024;
+
+/// Data in pieces that are quick to copy wherever they lie.
+///
+/// On AMD's Zen 3, glibc 2.36 copies 2 KiB and more with `rep movsb`, which takes 28 times
+/// as long (5.4 µs for 16 KiB instead of 0.19) where the destination lies 1 to 31 bytes
+/// past the source, modulo 4 KiB. Large blocks of mimalloc begin on a page, and what a
+/// gateway copies is shifted by the head of a frame or record: with them this is the usual
+/// case. In pieces, a download costs a quarter less.
+pub fn pieces(data: &[u8]) -> std::slice::Chunks<'_, u8> {
+    data.chunks(PIECE)
+}
