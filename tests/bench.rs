@@ -20,7 +20,7 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// One short measurement of a key that is quick to make.
 const SHORT: [&str; 8] = [
     "--duration",
-    "200ms",
+    "400ms",
     "--rounds",
     "1",
     "--in-flight",
