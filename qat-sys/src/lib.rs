@@ -13,6 +13,7 @@
 //! | [`provider`] | another's provider, in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
 //! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
+//! | [`x25519`] | the key exchange in software |
 //! | [`memory`] | what OpenSSL allocates with |
 //! | [`certificate`] | printing names |
 //! | [`client`] | resuming a session, in tests and load generators |
@@ -39,6 +40,7 @@ pub mod provider;
 mod signal;
 mod socket;
 pub mod task;
+pub mod x25519;
 
 pub use connection::{Connection, Session};
 pub use error::{Failure, Stop, reason};

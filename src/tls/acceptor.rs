@@ -70,10 +70,11 @@ impl Choice {
 }
 
 impl Acceptor {
-    /// Every operation runs inline until [`with_async`](Acceptor::with_async).
+    /// For the calling thread. Every operation runs inline until
+    /// [`with_async`](Acceptor::with_async).
     pub fn new(params: &TlsParams, keys: &TicketKeys) -> Result<Acceptor, TlsError> {
         Ok(Acceptor {
-            context: context::build(params, keys, &Maker::Software)?,
+            context: context::build(params, keys, &Maker::software()?)?,
             timeout: params.handshake_timeout,
             client_auth: !matches!(params.client_auth, ClientAuth::Off),
             completion: None,
@@ -106,7 +107,7 @@ impl Acceptor {
         worker: Rc<accelerator::Worker>,
         graveyard: Rc<Graveyard>,
     ) -> Result<Acceptor, TlsError> {
-        let context = context::build(params, keys, &Maker::Offload(worker.offload()))?;
+        let context = context::build(params, keys, &Maker::Own(worker.offload().clone()))?;
         Ok(Acceptor {
             accelerated: Some(Accelerated { context, worker }),
             graveyard,

@@ -77,6 +77,8 @@ unsafe extern "C" {
         arg: *mut c_void,
     ) -> c_int;
 
+    pub(super) fn EVP_default_properties_is_fips_enabled(context: *mut OSSL_LIB_CTX) -> c_int;
+
     pub(super) fn OSSL_PARAM_locate_const(p: *const Param, key: *const c_char) -> *const Param;
     pub(super) fn OSSL_PARAM_locate(p: *mut Param, key: *const c_char) -> *mut Param;
     pub(super) fn OSSL_PARAM_get_int(p: *const Param, value: *mut c_int) -> c_int;

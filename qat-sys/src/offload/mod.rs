@@ -21,7 +21,7 @@
 //! | `rsa_key`, `x25519_key` | key managers |
 //! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
 //! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
-//! | `software` | OpenSSL's own implementation, in one more library context |
+//! | `software` | OpenSSL's own RSA, in one more library context |
 //! | `context`, `params`, `ffi` | what they share |
 
 mod backend;
@@ -42,7 +42,7 @@ mod x25519_pair;
 
 pub use backend::{Attachment, Backend, Outcome, RsaKey, X25519Key};
 pub use counters::{Algorithm, Counters, Path};
-pub use library::Offload;
+pub use library::{Offload, fips};
 
 /// What of a key is meant (`OSSL_KEYMGMT_SELECT_*` in core_dispatch.h).
 mod select {
