@@ -21,6 +21,7 @@
 //! | `rsa_key`, `x25519_key` | key managers |
 //! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
 //! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
+//! | `kdf`, `tls12_prf`, `tls13_kdf` | key schedules |
 //! | `software` | OpenSSL's own RSA, in one more library context |
 //! | `context`, `params`, `ffi` | what they share |
 
@@ -28,6 +29,7 @@ mod backend;
 mod context;
 mod counters;
 mod ffi;
+mod kdf;
 mod library;
 mod params;
 mod provider;
@@ -36,6 +38,8 @@ mod rsa_operation;
 mod rsa_sign;
 mod rsa_verify;
 mod software;
+mod tls12_prf;
+mod tls13_kdf;
 mod x25519_exchange;
 mod x25519_key;
 mod x25519_pair;
