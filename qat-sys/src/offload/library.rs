@@ -66,6 +66,11 @@ impl Offload {
             counters: counters.clone(),
             software: Software::new()?,
         });
+        // Its first use on a thread prepares the generator, for which a job's stack is small.
+        // SAFETY: a place to write to.
+        if unsafe { aws_lc_sys::RAND_bytes([0u8].as_mut_ptr(), 1) } != 1 {
+            return Err(ErrorStack::get());
+        }
         let context = LibCtx::new()?;
         // First, so that it is found first by whoever asks for no provider.
         let default = Provider::load(Some(&context), "default")?;

@@ -21,6 +21,7 @@
 //! | `rsa_key`, `x25519_key` | key managers |
 //! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
 //! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
+//! | `ecdsa_key`, `ecdsa_sign` | signatures with P-256 |
 //! | `kdf`, `tls12_prf`, `tls13_kdf` | key schedules |
 //! | `software` | OpenSSL's own RSA, in one more library context |
 //! | `context`, `params`, `ffi` | what they share |
@@ -28,6 +29,8 @@
 mod backend;
 mod context;
 mod counters;
+mod ecdsa_key;
+mod ecdsa_sign;
 mod ffi;
 mod kdf;
 mod library;
