@@ -42,10 +42,14 @@ struct Progress {
     tunnel: Cell<Option<Tunnel>>,
 }
 
-pub async fn serve<IO>(service: Rc<Service>, io: IO, peer: Rc<Peer>, mut drain: Watch)
+pub async fn serve<IO>(service: Rc<Service>, mut io: IO, peer: Rc<Peer>, mut drain: Watch)
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    // hyper reads first, and the client may wait for what is left of the TLS handshake.
+    if io.flush().await.is_err() {
+        return;
+    }
     let (params, proxy) = (service.params.clone(), service.proxy.clone());
     let progress = Rc::new(Progress::default());
     progress.idle.set(Some(Instant::now()));

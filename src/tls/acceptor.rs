@@ -141,12 +141,16 @@ impl Acceptor {
         }
     }
 
-    /// Does the handshake, within the parameters' time from now.
+    /// Does the whole handshake, within the parameters' time from now.
     pub async fn accept(&self, tcp: TcpStream) -> Result<TlsStream, HandshakeError> {
-        self.accept_as(tcp, &self.choose()).await
+        let mut stream = self.accept_as(tcp, &self.choose()).await?;
+        stream.flush().await?;
+        Ok(stream)
     }
 
-    /// The same with a choice that has been made.
+    /// The same with a choice that has been made, but for the last flight (tickets; in TLS
+    /// 1.2 what the client waits for), which waits in the stream to be flushed: what is
+    /// written first shares its packet, and its system call.
     pub async fn accept_as(
         &self,
         tcp: TcpStream,
@@ -156,7 +160,7 @@ impl Acceptor {
             .await
     }
 
-    /// Does the handshake, which fails when the deadline has passed. A client that it
+    /// As [`accept_as`](Self::accept_as), but fails when the deadline has passed. A client that it
     /// fails with has been told why as far as TLS can, when this returns. It can be
     /// dropped at any time.
     pub async fn accept_by(
