@@ -129,12 +129,19 @@ fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Ready>) {
             Ok(listeners) => {
                 let stats = offload.as_ref().map(|offload| offload.stats(&listeners));
                 let _ = ready.send(Ok(stats));
-                let tasks = listeners.into_iter().map(|(listener, socket)| async {
-                    let admission = listener.admission.clone();
-                    listener.run(socket, drain.clone()).await;
-                    admission.emptied().await;
+                // In tasks of their own: to wake the runtime's first future takes a system
+                // call each time.
+                let tasks = listeners.into_iter().map(|(listener, socket)| {
+                    let drain = drain.clone();
+                    tokio::task::spawn_local(async move {
+                        let admission = listener.admission.clone();
+                        listener.run(socket, drain).await;
+                        admission.emptied().await;
+                    })
                 });
-                futures_util::future::join_all(tasks).await;
+                for ended in futures_util::future::join_all(tasks).await {
+                    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                }
             }
             Err(error) => {
                 let _ = ready.send(Err(error));

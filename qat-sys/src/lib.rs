@@ -13,6 +13,7 @@
 //! | [`provider`] | another's provider, in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
 //! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
+//! | [`x25519`] | the key exchange in software |
 //! | `allocator` | what OpenSSL allocates with (feature `mimalloc`) |
 //! | [`copy`] | how large blocks are copied |
 //! | [`certificate`] | printing names |
@@ -42,6 +43,7 @@ pub mod provider;
 mod signal;
 mod socket;
 pub mod task;
+pub mod x25519;
 
 pub use connection::{Connection, Session};
 pub use error::{Failure, Stop, reason};

@@ -5,16 +5,16 @@
 //! the time that has passed and the CPU time of the process: an accelerator that computes on
 //! threads of its own gains nothing where workers need the cores.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openssl::derive::Deriver;
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::Private;
 use openssl::rsa::{Padding, Rsa};
 use qat_sys::lanes::{Cost, Kind, LANES, Table};
 use qat_sys::offload::{Algorithm, Backend, Outcome, X25519Key};
-use qat_sys::{Step, Task};
+use qat_sys::{Step, Task, x25519};
 
 use super::self_test::{Flaw, PATIENCE, rsa_key};
 
@@ -193,17 +193,15 @@ fn operate(backend: &dyn Backend, algorithm: Algorithm) {
     }
 }
 
-/// OpenSSL's own, for comparison.
+/// What is done without an accelerator, for comparison.
 struct Software {
     rsa: &'static Rsa<Private>,
-    peer: PKey<Private>,
 }
 
 impl Software {
     fn new() -> Result<Software, ErrorStack> {
         Ok(Software {
             rsa: &rsa_key()?.software,
-            peer: PKey::generate_x25519()?,
         })
     }
 
@@ -218,10 +216,8 @@ impl Software {
                     .private_encrypt(&input, &mut output, Padding::NONE)?;
             }
             Algorithm::X25519 => {
-                let key = PKey::generate_x25519()?;
-                let mut deriver = Deriver::new(&key)?;
-                deriver.set_peer(&self.peer)?;
-                deriver.derive_to_vec()?;
+                let key = x25519::generate()?;
+                black_box(x25519::derive(&key.private, &key.public));
             }
         }
         Ok(())

@@ -11,8 +11,8 @@
 //! first GOAWAY allows all, the second follows when the client has seen it.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -41,8 +41,8 @@ where
 {
     let params = &service.params;
     let io = Turn::new(io);
-    let handshake = builder(params).handshake::<_, Bytes>(io.clone());
-    let connection = match tokio::time::timeout(params.header_timeout, handshake).await {
+    let preface = preface(builder(params), &io);
+    let connection = match tokio::time::timeout(params.header_timeout, preface).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             if !error.is_io() {
@@ -63,6 +63,28 @@ where
         }
         tracing::debug!(%error, "HTTP/2 connection ended");
     }
+}
+
+/// Exchanges prefaces (RFC 9113, 3.4). When the client's is there already, ours leaves at the
+/// end of the connection's first turn, in one packet with the answer to the client's and
+/// with what `io` holds of the TLS handshake.
+async fn preface<IO>(
+    builder: Builder,
+    io: &Turn<IO>,
+) -> Result<Connection<Turn<IO>, Bytes>, h2::Error>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut handshake = pin!(builder.handshake(io.clone()));
+    poll_fn(|cx| {
+        let polled = handshake.as_mut().poll(cx);
+        if polled.is_pending() {
+            // The client may wait for it. An error is found again by who reads.
+            let _ = io.poll_end(cx);
+        }
+        polled
+    })
+    .await
 }
 
 fn builder(params: &HttpParams) -> Builder {
@@ -329,7 +351,7 @@ async fn stream(
             Ok(stream) if !end => {
                 let mut pump = Pump::new(body, stream);
                 // Either way both sides have been told.
-                let _ = std::future::poll_fn(|cx| pump.poll(cx)).await;
+                let _ = poll_fn(|cx| pump.poll(cx)).await;
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "response not sent"),

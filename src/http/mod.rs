@@ -38,7 +38,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Serves one connection to its end. What fails in it concerns its peer alone.
+    /// Serves one connection to its end. What fails in it concerns its peer alone. `io` may
+    /// hold something that is to be flushed.
     pub async fn serve<IO>(self: Rc<Self>, io: IO, version: Version, peer: Rc<Peer>, drain: Watch)
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,

@@ -70,10 +70,11 @@ impl Choice {
 }
 
 impl Acceptor {
-    /// Every operation runs inline until [`with_async`](Acceptor::with_async).
+    /// For the calling thread. Every operation runs inline until
+    /// [`with_async`](Acceptor::with_async).
     pub fn new(params: &TlsParams, keys: &TicketKeys) -> Result<Acceptor, TlsError> {
         Ok(Acceptor {
-            context: context::build(params, keys, &Maker::Software)?,
+            context: context::build(params, keys, &Maker::software()?)?,
             timeout: params.handshake_timeout,
             client_auth: !matches!(params.client_auth, ClientAuth::Off),
             completion: None,
@@ -106,7 +107,7 @@ impl Acceptor {
         worker: Rc<accelerator::Worker>,
         graveyard: Rc<Graveyard>,
     ) -> Result<Acceptor, TlsError> {
-        let context = context::build(params, keys, &Maker::Offload(worker.offload()))?;
+        let context = context::build(params, keys, &Maker::Own(worker.offload().clone()))?;
         Ok(Acceptor {
             accelerated: Some(Accelerated { context, worker }),
             graveyard,
@@ -140,12 +141,16 @@ impl Acceptor {
         }
     }
 
-    /// Does the handshake, within the parameters' time from now.
+    /// Does the whole handshake, within the parameters' time from now.
     pub async fn accept(&self, tcp: TcpStream) -> Result<TlsStream, HandshakeError> {
-        self.accept_as(tcp, &self.choose()).await
+        let mut stream = self.accept_as(tcp, &self.choose()).await?;
+        stream.flush().await?;
+        Ok(stream)
     }
 
-    /// The same with a choice that has been made.
+    /// The same with a choice that has been made, but for the last flight (tickets; in TLS
+    /// 1.2 what the client waits for), which waits in the stream to be flushed: what is
+    /// written first shares its packet, and its system call.
     pub async fn accept_as(
         &self,
         tcp: TcpStream,
@@ -155,7 +160,7 @@ impl Acceptor {
             .await
     }
 
-    /// Does the handshake, which fails when the deadline has passed. A client that it
+    /// As [`accept_as`](Self::accept_as), but fails when the deadline has passed. A client that it
     /// fails with has been told why as far as TLS can, when this returns. It can be
     /// dropped at any time.
     pub async fn accept_by(

@@ -35,41 +35,52 @@ enum Served {
 }
 
 /// Where contexts, keys and certificates are made.
-pub(super) enum Maker<'a> {
+pub(super) enum Maker {
     /// In OpenSSL's default library context.
-    Software,
-    /// In that of an accelerator.
-    Offload(&'a Offload),
+    Default,
+    /// In the worker's own, or its accelerator's.
+    Own(Offload),
 }
 
-impl Maker<'_> {
+impl Maker {
+    /// In the calling worker's own library context; not where OpenSSL is configured for FIPS
+    /// 140, which the default one alone is.
+    pub(super) fn software() -> Result<Maker, TlsError> {
+        match qat_sys::offload::fips() {
+            true => Ok(Maker::Default),
+            false => Offload::software()
+                .map(Maker::Own)
+                .map_err(|stack| TlsError::openssl(TlsField::Library, &stack)),
+        }
+    }
+
     fn context(&self) -> Result<SslContextBuilder, ErrorStack> {
         match self {
-            Maker::Software => SslContextBuilder::new(SslMethod::tls_server()),
-            Maker::Offload(offload) => offload.server_context(),
+            Maker::Default => SslContextBuilder::new(SslMethod::tls_server()),
+            Maker::Own(library) => library.server_context(),
         }
     }
 
     fn certificate(&self, certificate: &X509) -> Result<X509, ErrorStack> {
         let der = certificate.to_der()?;
         match self {
-            Maker::Software => X509::from_der(&der),
-            Maker::Offload(offload) => offload.certificate(&der),
+            Maker::Default => X509::from_der(&der),
+            Maker::Own(library) => library.certificate(&der),
         }
     }
 
     fn key(&self, key: &PKey<Private>) -> Result<PKey<Private>, ErrorStack> {
         let der = Zeroizing::new(key.private_key_to_pkcs8()?);
         match self {
-            Maker::Software => PKey::private_key_from_pkcs8(&der),
-            Maker::Offload(offload) => offload.private_key(&der),
+            Maker::Default => PKey::private_key_from_pkcs8(&der),
+            Maker::Own(library) => library.private_key(&der),
         }
     }
 }
 
 /// Validates the parameters as far as OpenSSL can tell.
 pub fn check(params: &TlsParams) -> Result<(), TlsError> {
-    build(params, &TicketKeys::generate()?, &Maker::Software).map(drop)
+    build(params, &TicketKeys::generate()?, &Maker::Default).map(drop)
 }
 
 /// Whether this OpenSSL knows the key-exchange group (`SSL_CTX_set1_groups_list(3)`).
@@ -86,7 +97,7 @@ pub fn supported_group(name: &str) -> bool {
 pub(super) fn build(
     params: &TlsParams,
     keys: &TicketKeys,
-    maker: &Maker<'_>,
+    maker: &Maker,
 ) -> Result<SslContext, TlsError> {
     if params.certificates.is_empty() {
         return Err(TlsError::new(TlsField::Certificate(0), "there is none"));
@@ -114,7 +125,7 @@ pub(super) fn build(
 /// Keys and certificates are locked and counted in use, and a private key has one lock
 /// for its blinding: workers would wait for each other on a shared one. What cannot be
 /// exported, for instance a key in hardware, stays shared.
-fn own_copy(params: &TlsParams, maker: &Maker<'_>) -> TlsParams {
+fn own_copy(params: &TlsParams, maker: &Maker) -> TlsParams {
     let copy = |cert: &X509| maker.certificate(cert).unwrap_or_else(|_| cert.clone());
     let mut params = params.clone();
     for certificate in &mut params.certificates {
@@ -148,7 +159,7 @@ fn context(
     params: &TlsParams,
     set: &names::Set,
     keys: &TicketKeys,
-    maker: &Maker<'_>,
+    maker: &Maker,
 ) -> Result<SslContextBuilder, TlsError> {
     let library = |stack: ErrorStack| TlsError::openssl(TlsField::Library, &stack);
     let mut context = maker.context().map_err(library)?;

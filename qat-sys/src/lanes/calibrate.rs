@@ -3,13 +3,12 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use openssl::derive::Deriver;
 use openssl::error::ErrorStack;
-use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Padding;
 
 use super::key::Reference;
 use super::{Derive, Generate, Kind, LANES, Library, Rsa, Scratch};
+use crate::x25519;
 
 /// The costs of one kind of operation, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,7 +93,7 @@ pub fn calibrate(library: &Library) -> Result<Table, ErrorStack> {
 
 fn generate(library: &Library) -> Result<Cost, ErrorStack> {
     let mut pairs = [([0; 32], [0; 32]); LANES];
-    let software = || PKey::generate_x25519().map(|key| drop(black_box(key)));
+    let software = || x25519::generate().map(|key| drop(black_box(key)));
     let lanes = |count: usize| {
         let mut lanes = pairs
             .each_mut()
@@ -106,16 +105,15 @@ fn generate(library: &Library) -> Result<Cost, ErrorStack> {
 }
 
 fn derive(library: &Library) -> Result<Cost, ErrorStack> {
-    let key = PKey::generate_x25519()?;
-    let peer = PKey::generate_x25519()?;
-    let public = PKey::public_key_from_raw_bytes(&peer.raw_public_key()?, Id::X25519)?;
-    let raw = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).unwrap_or_default();
-    let (raw_private, raw_public) = (raw(key.raw_private_key()?), raw(peer.raw_public_key()?));
-    let software = || shared_secret(&key, &public).map(|secret| drop(black_box(secret)));
+    let (key, peer) = (x25519::generate()?, x25519::generate()?);
+    let software = || {
+        black_box(x25519::derive(&key.private, &peer.public));
+        Ok(())
+    };
     let mut secrets = [[0; 32]; LANES];
     let lanes = |count: usize| {
         let mut lanes = secrets.each_mut().map(|secret| {
-            let (private, peer) = (&raw_private, &raw_public);
+            let (private, peer) = (&*key.private, &peer.public);
             Some(Derive {
                 private,
                 peer,
@@ -126,15 +124,6 @@ fn derive(library: &Library) -> Result<Cost, ErrorStack> {
         Ok(())
     };
     measure(Duration::from_millis(8), software, lanes)
-}
-
-fn shared_secret(
-    key: &PKey<Private>,
-    peer: &PKey<openssl::pkey::Public>,
-) -> Result<Vec<u8>, ErrorStack> {
-    let mut deriver = Deriver::new(key)?;
-    deriver.set_peer(peer)?;
-    deriver.derive_to_vec()
 }
 
 fn rsa(library: &Library, kind: Kind) -> Result<Cost, ErrorStack> {

@@ -81,6 +81,7 @@ unsafe extern "C" {
         context: *mut OSSL_LIB_CTX,
         properties: *const c_char,
     ) -> c_int;
+    pub(super) fn EVP_default_properties_is_fips_enabled(context: *mut OSSL_LIB_CTX) -> c_int;
 
     pub(super) fn OSSL_PARAM_locate_const(p: *const Param, key: *const c_char) -> *const Param;
     pub(super) fn OSSL_PARAM_locate(p: *mut Param, key: *const c_char) -> *mut Param;

@@ -1,5 +1,6 @@
 //! The library context with our provider in it.
 
+use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::os::raw::c_long;
 use std::ptr;
@@ -16,7 +17,32 @@ use openssl::x509::X509;
 use super::context::Shared;
 use super::counters::{Algorithm, Counters};
 use super::software::{Software, check};
-use super::{Backend, ffi, provider};
+use super::{Backend, Outcome, RsaKey, X25519Key, ffi, provider};
+
+/// Whether OpenSSL's default library context is configured for FIPS 140.
+/// `EVP_default_properties_is_fips_enabled(3)`.
+pub fn fips() -> bool {
+    openssl_sys::init();
+    // SAFETY: null stands for the default context.
+    unsafe { ffi::EVP_default_properties_is_fips_enabled(ptr::null_mut()) == 1 }
+}
+
+/// Takes no operation.
+struct Nobody;
+
+impl Backend for Nobody {
+    fn rsa_private(&self, _key: &RsaKey, _input: &[u8], _output: &mut [u8]) -> Outcome {
+        Outcome::Declined
+    }
+
+    fn x25519_generate(&self, _key: &mut X25519Key) -> Outcome {
+        Outcome::Declined
+    }
+
+    fn x25519_derive(&self, _key: &X25519Key, _peer: &[u8; 32], _secret: &mut [u8; 32]) -> Outcome {
+        Outcome::Declined
+    }
+}
 
 /// Ours where we have one, OpenSSL's otherwise.
 const OURS_FIRST: &CStr = c"?provider=offload";
@@ -44,6 +70,11 @@ impl Offload {
             counters: counters.clone(),
             software: Software::new()?,
         });
+        // Its first use on a thread prepares the generator, for which a job's stack is small.
+        // SAFETY: a place to write to.
+        if unsafe { aws_lc_sys::RAND_bytes([0u8].as_mut_ptr(), 1) } != 1 {
+            return Err(ErrorStack::get());
+        }
         let context = LibCtx::new()?;
         // First, so that it is found first by whoever asks for no provider.
         let default = Provider::load(Some(&context), "default")?;
@@ -64,6 +95,22 @@ impl Offload {
         Ok(Offload {
             library: Box::leak(Box::new(context)),
             counters,
+        })
+    }
+
+    /// The calling thread's own, where everything is done in software: what the gateway
+    /// does quicker than OpenSSL does it here too, and nothing in it is locked or counted
+    /// by two threads at once.
+    pub fn software() -> Result<Offload, ErrorStack> {
+        thread_local! {
+            static SOFTWARE: OnceCell<Offload> = const { OnceCell::new() };
+        }
+        SOFTWARE.with(|cell| {
+            if let Some(made) = cell.get() {
+                return Ok(made.clone());
+            }
+            let made = Offload::new(Arc::new(Nobody), &[Algorithm::X25519])?;
+            Ok(cell.get_or_init(|| made).clone())
         })
     }
 

@@ -21,13 +21,18 @@
 //! | `rsa_key`, `x25519_key` | key managers |
 //! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
 //! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
-//! | `software` | OpenSSL's own implementation, in one more library context |
+//! | `ecdsa_key`, `ecdsa_sign` | signatures with P-256 |
+//! | `kdf`, `tls12_prf`, `tls13_kdf` | key schedules |
+//! | `software` | OpenSSL's own RSA, in one more library context |
 //! | `context`, `params`, `ffi` | what they share |
 
 mod backend;
 mod context;
 mod counters;
+mod ecdsa_key;
+mod ecdsa_sign;
 mod ffi;
+mod kdf;
 mod library;
 mod params;
 mod provider;
@@ -36,13 +41,15 @@ mod rsa_operation;
 mod rsa_sign;
 mod rsa_verify;
 mod software;
+mod tls12_prf;
+mod tls13_kdf;
 mod x25519_exchange;
 mod x25519_key;
 mod x25519_pair;
 
 pub use backend::{Attachment, Backend, Outcome, RsaKey, X25519Key};
 pub use counters::{Algorithm, Counters, Path};
-pub use library::Offload;
+pub use library::{Offload, fips};
 
 /// What of a key is meant (`OSSL_KEYMGMT_SELECT_*` in core_dispatch.h).
 mod select {

@@ -43,7 +43,7 @@ impl Param {
         }
     }
 
-    fn bytes(&self) -> Option<&[u8]> {
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
         if self.data.is_null() {
             return None;
         }

@@ -10,17 +10,24 @@ use super::context::{Shared, guarded};
 use super::counters::Algorithm;
 use super::ffi::{self, Dispatch, Export, Offered, Param};
 use super::params;
-use super::{rsa_key, rsa_sign, x25519_exchange, x25519_key};
+use super::{
+    ecdsa_key, ecdsa_sign, rsa_key, rsa_sign, tls12_prf, tls13_kdf, x25519_exchange, x25519_key,
+};
 
 pub(super) const NAME: &CStr = c"offload";
 
 const PROPERTIES: &CStr = c"provider=offload";
 const RSA: &CStr = c"RSA:rsaEncryption:1.2.840.113549.1.1.1";
+const EC: &CStr = c"EC:id-ecPublicKey:1.2.840.10045.2.1";
+const ECDSA: &CStr = c"ECDSA";
+const TLS12_PRF: &CStr = c"TLS1-PRF";
+const TLS13_KDF: &CStr = c"TLS13-KDF";
 const X25519: &CStr = c"X25519:1.3.101.110";
 
 const TEARDOWN: c_int = 1024;
 const QUERY_OPERATION: c_int = 1027;
 const GET_CAPABILITIES: c_int = 1030;
+const OP_KDF: c_int = 4;
 const OP_KEYMGMT: c_int = 10;
 const OP_KEYEXCH: c_int = 11;
 const OP_SIGNATURE: c_int = 12;
@@ -41,15 +48,34 @@ const END: Offered = Offered {
     description: ptr::null(),
 };
 
-static KEYS: [Offered; 3] = [
+/// Under another name than the one that is asked for, so that nobody makes a key with it.
+const EC_KEYS: Offered = Offered {
+    properties: c"provider=offload-signing".as_ptr(),
+    ..offered(EC, &ecdsa_key::DISPATCH)
+};
+
+static KEYS: [Offered; 4] = [
     offered(RSA, &rsa_key::DISPATCH),
     offered(X25519, &x25519_key::DISPATCH),
+    EC_KEYS,
     END,
 ];
-static RSA_KEYS: [Offered; 2] = [offered(RSA, &rsa_key::DISPATCH), END];
-static X25519_KEYS: [Offered; 2] = [offered(X25519, &x25519_key::DISPATCH), END];
-static SIGNATURES: [Offered; 2] = [offered(RSA, &rsa_sign::DISPATCH), END];
+static RSA_KEYS: [Offered; 3] = [offered(RSA, &rsa_key::DISPATCH), EC_KEYS, END];
+static X25519_KEYS: [Offered; 3] = [offered(X25519, &x25519_key::DISPATCH), EC_KEYS, END];
+static OTHER_KEYS: [Offered; 2] = [EC_KEYS, END];
+static SIGNATURES: [Offered; 3] = [
+    offered(RSA, &rsa_sign::DISPATCH),
+    offered(ECDSA, &ecdsa_sign::DISPATCH),
+    END,
+];
+static OTHER_SIGNATURES: [Offered; 2] = [offered(ECDSA, &ecdsa_sign::DISPATCH), END];
 static EXCHANGES: [Offered; 2] = [offered(X25519, &x25519_exchange::DISPATCH), END];
+
+static KDFS: [Offered; 3] = [
+    offered(TLS12_PRF, &tls12_prf::DISPATCH),
+    offered(TLS13_KDF, &tls13_kdf::DISPATCH),
+    END,
+];
 
 static DISPATCH: [Dispatch; 4] = [
     Dispatch::new(TEARDOWN, teardown as *const ()),
@@ -113,7 +139,10 @@ unsafe extern "C" fn query(
         OP_KEYMGMT if rsa && x25519 => KEYS.as_ptr(),
         OP_KEYMGMT if rsa => RSA_KEYS.as_ptr(),
         OP_KEYMGMT if x25519 => X25519_KEYS.as_ptr(),
+        OP_KEYMGMT => OTHER_KEYS.as_ptr(),
+        OP_KDF => KDFS.as_ptr(),
         OP_SIGNATURE if rsa => SIGNATURES.as_ptr(),
+        OP_SIGNATURE => OTHER_SIGNATURES.as_ptr(),
         OP_KEYEXCH if x25519 => EXCHANGES.as_ptr(),
         _ => ptr::null(),
     }

@@ -15,7 +15,6 @@ use openssl::pkey::{PKey, Private};
 use openssl::provider::Provider;
 use openssl_sys::{EVP_PKEY, EVP_PKEY_CTX};
 
-use super::X25519Key;
 use super::ffi::{self, Param};
 
 /// A digest, fetched once.
@@ -112,90 +111,6 @@ impl Software {
                 context.0, &mut key, selection, params,
             ))?;
             owned(key)
-        }
-    }
-
-    /// A new key pair: both halves, and the key itself.
-    pub(super) fn x25519_generate(&self) -> Result<(X25519Key, PKey<Private>), ErrorStack> {
-        let context = KeyContext::named(self, c"X25519")?;
-        let mut raw = ptr::null_mut();
-        // SAFETY: a valid context and a place to write to.
-        let key = unsafe {
-            check(openssl_sys::EVP_PKEY_keygen_init(context.0))?;
-            check(openssl_sys::EVP_PKEY_keygen(context.0, &mut raw))?;
-            owned(raw)?
-        };
-        let mut pair = X25519Key::default();
-        let (mut private, mut public) = (32, 32);
-        // SAFETY: a valid key; both halves are of 32 bytes, and the room is told.
-        unsafe {
-            check(openssl_sys::EVP_PKEY_get_raw_private_key(
-                key.as_ptr(),
-                pair.private.as_mut_ptr(),
-                &mut private,
-            ))?;
-            check(openssl_sys::EVP_PKEY_get_raw_public_key(
-                key.as_ptr(),
-                pair.public.as_mut_ptr(),
-                &mut public,
-            ))?;
-        }
-        Ok((pair, key))
-    }
-
-    /// A key made from both its halves, so that none is computed again.
-    pub(super) fn x25519_key(&self, pair: &X25519Key) -> Result<PKey<Private>, ErrorStack> {
-        let params = [
-            Param::octets(c"pub", &pair.public),
-            Param::octets(c"priv", &pair.private[..]),
-            Param::END,
-        ];
-        // SAFETY: a terminated array.
-        unsafe { self.import(c"X25519", super::select::KEYPAIR, params.as_ptr()) }
-    }
-
-    /// The public half of a private key.
-    pub(super) fn x25519_public(&self, private: &[u8; 32]) -> Result<[u8; 32], ErrorStack> {
-        let params = [Param::octets(c"priv", private), Param::END];
-        // SAFETY: a terminated array.
-        let key = unsafe { self.import(c"X25519", super::select::KEYPAIR, params.as_ptr())? };
-        let (mut public, mut len) = ([0; 32], 32);
-        // SAFETY: a valid key; its public half is of 32 bytes, and the room is told.
-        check(unsafe {
-            openssl_sys::EVP_PKEY_get_raw_public_key(key.as_ptr(), public.as_mut_ptr(), &mut len)
-        })?;
-        Ok(public)
-    }
-
-    /// The shared secret. An error if it is all zeros.
-    pub(super) fn x25519_derive(
-        &self,
-        key: &PKey<Private>,
-        peer: &[u8; 32],
-        secret: &mut [u8; 32],
-    ) -> Result<(), ErrorStack> {
-        let context = KeyContext::of(self, key)?;
-        let mut len = secret.len();
-        // SAFETY: valid objects; the context takes its own reference of the peer's key.
-        unsafe {
-            let peer = owned(openssl_sys::EVP_PKEY_new_raw_public_key_ex(
-                self.context(),
-                c"X25519".as_ptr(),
-                ptr::null(),
-                peer.as_ptr(),
-                peer.len(),
-            ))?;
-            check(openssl_sys::EVP_PKEY_derive_init(context.0))?;
-            check(openssl_sys::EVP_PKEY_derive_set_peer_ex(
-                context.0,
-                peer.as_ptr(),
-                0,
-            ))?;
-            check(openssl_sys::EVP_PKEY_derive(
-                context.0,
-                secret.as_mut_ptr(),
-                &mut len,
-            ))
         }
     }
 }

@@ -4,7 +4,7 @@ use std::os::raw::{c_int, c_uchar, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-use super::context::{self, Shared, guarded, hand_out, told};
+use super::context::{self, Shared, guarded, hand_out};
 use super::ffi::{Dispatch, Param};
 use super::x25519_key;
 use super::x25519_pair::Pair;
@@ -13,7 +13,6 @@ use super::x25519_pair::Pair;
 struct Exchange {
     own: Option<Arc<Pair>>,
     peer: Option<Arc<Pair>>,
-    // After the keys, which are of its library context.
     shared: Arc<Shared>,
 }
 
@@ -91,7 +90,7 @@ unsafe extern "C" fn derive(
         if room < 32 {
             return 0;
         }
-        let Some(derived) = told(own.derive(&exchange.shared, &peer.key.public)) else {
+        let Some(derived) = own.derive(&exchange.shared, &peer.key.public) else {
             return 0;
         };
         // SAFETY: room for 32 bytes, as the caller says.

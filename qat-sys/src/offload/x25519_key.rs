@@ -11,11 +11,11 @@ use super::ffi::{Dispatch, Export, Param};
 use super::params::{self, INTEGER, OCTETS, UTF8};
 use super::x25519_pair::Pair;
 use super::{X25519Key, select};
+use crate::x25519;
 
 /// What OpenSSL holds: empty when it stands for parameters alone.
 struct Slot {
     pair: Mutex<Option<Arc<Pair>>>,
-    // After the key, which is of its library context.
     shared: Arc<Shared>,
 }
 
@@ -213,14 +213,11 @@ unsafe extern "C" fn import(raw: *mut c_void, selection: c_int, params: *const P
                 attached: None,
             })),
             (Some(public), None) => slot.set(Pair::public(public)),
-            (None, Some(private)) => match told(slot.shared.software.x25519_public(&private)) {
-                Some(public) => slot.set(Pair::new(X25519Key {
-                    private,
-                    public,
-                    attached: None,
-                })),
-                None => 0,
-            },
+            (None, Some(private)) => slot.set(Pair::new(X25519Key {
+                public: x25519::public(&private),
+                private,
+                attached: None,
+            })),
             (None, None) => 0,
         }
     })

@@ -1,55 +1,38 @@
-//! An X25519 key and what is done with it (RFC 7748), by the backend or by OpenSSL.
+//! An X25519 key and what is done with it (RFC 7748), by the backend or in software.
 //!
 //! A wrong public key that a backend gives cannot be told from a right one without doing
 //! its work again: the handshake fails, with the peer's complaint.
 
-use std::sync::OnceLock;
-
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
 use zeroize::Zeroizing;
 
 use super::context::Shared;
 use super::counters::{Algorithm, Path};
 use super::{Outcome, X25519Key};
+use crate::x25519;
 
 /// A key, which does not change.
 pub(super) struct Pair {
     pub key: X25519Key,
     /// False if there is a public half alone.
     private: bool,
-    /// OpenSSL's form of it, if it has been needed.
-    software: OnceLock<PKey<Private>>,
 }
 
 impl Pair {
     pub(super) fn generate(shared: &Shared) -> Result<Pair, ErrorStack> {
         let mut key = X25519Key::default();
         let outcome = shared.ask(|backend| backend.x25519_generate(&mut key));
-        let (path, pair) = match outcome {
-            Outcome::Done | Outcome::Verified => (Path::Accelerated, Pair::new(key)),
-            Outcome::Declined => (Path::Software, Pair::in_software(shared)?),
-            Outcome::Failed => (Path::Redone, Pair::in_software(shared)?),
+        let (path, key) = match outcome {
+            Outcome::Done | Outcome::Verified => (Path::Accelerated, key),
+            Outcome::Declined => (Path::Software, x25519::generate()?),
+            Outcome::Failed => (Path::Redone, x25519::generate()?),
         };
         shared.counters.count(Algorithm::X25519, path);
-        Ok(pair)
+        Ok(Pair::new(key))
     }
 
     pub(super) fn new(key: X25519Key) -> Pair {
-        Pair {
-            key,
-            private: true,
-            software: OnceLock::new(),
-        }
-    }
-
-    fn in_software(shared: &Shared) -> Result<Pair, ErrorStack> {
-        let (key, pkey) = shared.software.x25519_generate()?;
-        Ok(Pair {
-            key,
-            private: true,
-            software: OnceLock::from(pkey),
-        })
+        Pair { key, private: true }
     }
 
     pub(super) fn public(public: [u8; 32]) -> Pair {
@@ -60,7 +43,6 @@ impl Pair {
         Pair {
             key,
             private: false,
-            software: OnceLock::new(),
         }
     }
 
@@ -68,13 +50,9 @@ impl Pair {
         self.private
     }
 
-    /// The shared secret; an error if it is all zeros, as RFC 7748 allows and TLS demands
+    /// The shared secret; none if it is all zeros, as RFC 7748 allows and TLS demands
     /// (RFC 8446, 7.4.2). Another wrong secret of a backend cannot be recognised.
-    pub(super) fn derive(
-        &self,
-        shared: &Shared,
-        peer: &[u8; 32],
-    ) -> Result<Zeroizing<[u8; 32]>, ErrorStack> {
+    pub(super) fn derive(&self, shared: &Shared, peer: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
         let mut secret = Zeroizing::new([0; 32]);
         let outcome = shared.ask(|backend| backend.x25519_derive(&self.key, peer, &mut secret));
         let path = match outcome {
@@ -84,19 +62,9 @@ impl Pair {
             Outcome::Done | Outcome::Verified | Outcome::Failed => Path::Redone,
         };
         if path != Path::Accelerated {
-            shared
-                .software
-                .x25519_derive(self.software(shared)?, peer, &mut secret)?;
+            secret = x25519::derive(&self.key.private, peer)?;
         }
         shared.counters.count(Algorithm::X25519, path);
-        Ok(secret)
-    }
-
-    fn software(&self, shared: &Shared) -> Result<&PKey<Private>, ErrorStack> {
-        if let Some(key) = self.software.get() {
-            return Ok(key);
-        }
-        let made = shared.software.x25519_key(&self.key)?;
-        Ok(self.software.get_or_init(|| made))
+        Some(secret)
     }
 }

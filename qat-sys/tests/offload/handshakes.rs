@@ -1,8 +1,10 @@
 //! Handshakes with OpenSSL's own client.
 
+use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use crate::support::*;
+use foreign_types::ForeignTypeRef;
 use openssl::ssl::SslVersion;
 use qat_sys::Completion;
 use qat_sys::offload::{Algorithm, Offload, Path};
@@ -75,6 +77,44 @@ fn no_handshake_fails_with_a_bad_backend() {
             x25519,
             "{behaviour:?}"
         );
+    }
+}
+
+/// Else OpenSSL's own signatures would do as well, and nobody would notice.
+#[test]
+fn p256_keys_can_be_taken_over() {
+    unsafe extern "C" {
+        // EVP_KEYMGMT-fetch(3)
+        fn EVP_KEYMGMT_fetch(
+            context: *mut openssl_sys::OSSL_LIB_CTX,
+            name: *const c_char,
+            properties: *const c_char,
+        ) -> *mut c_void;
+        fn EVP_KEYMGMT_free(manager: *mut c_void);
+    }
+    let offload = Offload::software().unwrap();
+    let context = offload.library().as_ptr();
+    let properties = c"provider=offload-signing".as_ptr();
+    // SAFETY: a living context and two texts; freed once.
+    unsafe {
+        let manager = EVP_KEYMGMT_fetch(context, c"EC".as_ptr(), properties);
+        assert!(!manager.is_null());
+        EVP_KEYMGMT_free(manager);
+    }
+}
+
+#[test]
+fn every_hash_and_curve_of_ecdsa_works() {
+    let offload = Offload::software().unwrap();
+    for kind in [Kind::Ecdsa, Kind::P384] {
+        let context = server(&offload, kind);
+        for version in VERSIONS {
+            handshake_with(&context, Client::new(version), None).unwrap();
+        }
+        for hash in ["SHA1", "SHA224", "SHA256", "SHA384", "SHA512"] {
+            let scheme: &'static str = format!("ECDSA+{hash}").leak();
+            handshake(&context, SslVersion::TLS1_2, Some(scheme)).unwrap();
+        }
     }
 }
 
@@ -172,10 +212,16 @@ fn contexts_outlive_the_offload() {
 }
 
 #[test]
-fn clients_can_have_rsa_certificates() {
+fn clients_can_have_certificates() {
     let offload = offload(Behaviour::Right);
     let context = server_asking_for_certificates(&offload);
     for version in VERSIONS {
-        handshake(&context, version, None).unwrap();
+        for key in [Kind::Rsa(2048), Kind::Ecdsa, Kind::P384] {
+            let client = Client {
+                key,
+                ..Client::new(version)
+            };
+            handshake_with(&context, client, Some(Completion::Callback)).unwrap();
+        }
     }
 }

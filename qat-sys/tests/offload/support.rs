@@ -14,7 +14,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::{Padding, Rsa};
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslRef, SslStream, SslVerifyMode, SslVersion,
 };
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
 use qat_sys::offload::{Algorithm, Backend, Offload, Outcome, RsaKey, X25519Key};
@@ -141,16 +141,20 @@ pub fn offload(behaviour: Behaviour) -> Offload {
 pub enum Kind {
     Rsa(u32),
     Ecdsa,
+    P384,
 }
 
 pub fn key(kind: Kind) -> PKey<Private> {
     match kind {
         Kind::Rsa(bits) => PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap(),
-        Kind::Ecdsa => {
-            let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-            PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
-        }
+        Kind::Ecdsa => ec_key(Nid::X9_62_PRIME256V1),
+        Kind::P384 => ec_key(Nid::SECP384R1),
     }
+}
+
+fn ec_key(curve: Nid) -> PKey<Private> {
+    let group = EcGroup::from_curve_name(curve).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
 }
 
 /// A certificate of its own for `key`.
@@ -212,16 +216,22 @@ pub struct Client {
     pub schemes: Option<&'static str>,
     /// Of TLS 1.2.
     pub ciphers: Option<&'static str>,
+    /// Of TLS 1.3.
+    pub suites: Option<&'static str>,
     pub groups: &'static str,
+    /// What it shows a certificate of.
+    pub key: Kind,
 }
 
 impl Client {
     pub fn new(version: SslVersion) -> Client {
-        let groups = "X25519:P-256";
+        let groups = "X25519:P-256:P-384";
         Client {
             version,
             schemes: None,
             ciphers: None,
+            suites: None,
+            key: Kind::Rsa(2048),
             groups,
         }
     }
@@ -245,9 +255,19 @@ pub fn handshake_with(
     client: Client,
     completion: Option<Completion>,
 ) -> Result<(), String> {
+    both_ends(context, client, completion, |_| ()).map(drop)
+}
+
+/// A full handshake, and what the server and the client then have.
+pub fn both_ends<T: Send + 'static>(
+    context: &SslContext,
+    client: Client,
+    completion: Option<Completion>,
+    look: fn(&SslRef) -> T,
+) -> Result<(T, T), String> {
     let (server, socket) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
-    let client = thread::spawn(move || connect(socket, client));
+    let client = thread::spawn(move || connect(socket, client, look));
     let mut handshake = Handshake::accept(context, server, completion).unwrap();
     let accepted = loop {
         let step = handshake.step();
@@ -255,7 +275,7 @@ pub fn handshake_with(
         let output = std::mem::take(stepper.output().unwrap());
         let _ = socket.write_all(&output);
         match step {
-            Step::Done => break Ok(()),
+            Step::Done => break Ok(look(handshake.ssl().unwrap())),
             Step::WantRead | Step::Paused | Step::NoJob => {
                 thread::sleep(Duration::from_micros(200));
                 handshake.parts().0.socket_readable();
@@ -265,12 +285,12 @@ pub fn handshake_with(
     };
     drop(handshake);
     let connected = client.join().unwrap();
-    accepted.and(connected)
+    Ok((accepted?, connected?))
 }
 
-static CLIENT: OnceLock<PKey<Private>> = OnceLock::new();
+static RSA_CLIENT: OnceLock<PKey<Private>> = OnceLock::new();
 
-fn connect(socket: UnixStream, client: Client) -> Result<(), String> {
+fn connect<T>(socket: UnixStream, client: Client, look: fn(&SslRef) -> T) -> Result<T, String> {
     let mut context = SslContextBuilder::new(SslMethod::tls_client()).unwrap();
     context.set_verify(SslVerifyMode::NONE);
     context.set_security_level(0);
@@ -282,10 +302,20 @@ fn connect(socket: UnixStream, client: Client) -> Result<(), String> {
     if let Some(ciphers) = client.ciphers {
         context.set_cipher_list(ciphers).unwrap();
     }
+    if let Some(suites) = client.suites {
+        context.set_ciphersuites(suites).unwrap();
+    }
     if let Some(schemes) = client.schemes {
         context.set_sigalgs_list(schemes).unwrap();
     }
-    let key = CLIENT.get_or_init(|| key(Kind::Rsa(2048)));
+    let made;
+    let key = match client.key {
+        Kind::Rsa(_) => RSA_CLIENT.get_or_init(|| key(client.key)),
+        kind => {
+            made = key(kind);
+            &made
+        }
+    };
     context.set_certificate(&certificate(key)).unwrap();
     context.set_private_key(key).unwrap();
     let ssl = Ssl::new(&context.build()).unwrap();
@@ -295,5 +325,5 @@ fn connect(socket: UnixStream, client: Client) -> Result<(), String> {
         .map_err(|error| format!("client: {error:?}"))?;
     // The server is gone after its handshake: whatever comes is no TLS failure of it.
     let _ = stream.read(&mut [0]);
-    Ok(())
+    Ok(look(stream.ssl()))
 }

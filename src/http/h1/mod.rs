@@ -34,11 +34,16 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long a draining connection waits for its first request.
 const FIRST_REQUEST: std::time::Duration = std::time::Duration::from_secs(1);
 
-pub async fn serve<IO>(service: Rc<Service>, io: IO, peer: Rc<Peer>, mut drain: Watch)
+pub async fn serve<IO>(service: Rc<Service>, mut io: IO, peer: Rc<Peer>, mut drain: Watch)
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let (params, proxy) = (service.params.clone(), service.proxy.clone());
+    // hyper reads first, and the client may wait for what is left of the TLS handshake.
+    let flushed = tokio::time::timeout(params.header_timeout, io.flush()).await;
+    if !matches!(flushed, Ok(Ok(()))) {
+        return;
+    }
     let progress = Rc::new(Progress::new(&params));
     let handler = {
         let progress = progress.clone();

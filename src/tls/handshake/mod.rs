@@ -86,8 +86,6 @@ enum Phase {
     },
     QueueFull,
     NoJob,
-    /// But for its last message, which may still have to leave.
-    Established,
 }
 
 fn take_step(stepper: &mut Stepper<'_>) -> Step {
@@ -135,7 +133,8 @@ impl Driver {
         })
     }
 
-    /// Drives it on, to the established connection and the number of pauses it took.
+    /// Drives it on, to the established connection and the number of pauses it took. Its
+    /// last flight has not been sent.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -143,7 +142,7 @@ impl Driver {
         loop {
             let step = ready!(self.poll_step(cx))?;
             match step {
-                Step::Done => self.phase = Phase::Established,
+                Step::Done => return Poll::Ready(self.finish()),
                 Step::WantRead => self.phase = Phase::Io,
                 Step::Failed(failure) => {
                     // The alert. What is wrong is known, whether it arrives or not.
@@ -155,10 +154,6 @@ impl Driver {
                     let _ = self.send();
                     self.parked(&step);
                 }
-            }
-            if let Phase::Established = self.phase {
-                ready!(self.poll_send(cx))?;
-                return Poll::Ready(self.finish());
             }
         }
     }
@@ -178,7 +173,6 @@ impl Driver {
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
         let wait = match self.phase {
             Phase::Io => return self.poll_io(cx),
-            Phase::Established => return Poll::Ready(Ok(Step::Done)),
             Phase::Paused { .. } => Wait::Completion,
             Phase::QueueFull | Phase::NoJob => Wait::Retry,
         };
@@ -288,7 +282,7 @@ impl Driver {
     /// Out of time: by whose fault.
     pub(super) fn overdue(&self) -> HandshakeError {
         match self.phase {
-            Phase::Io | Phase::Established => HandshakeError::Timeout,
+            Phase::Io => HandshakeError::Timeout,
             _ => HandshakeError::Stalled,
         }
     }
