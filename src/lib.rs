@@ -54,10 +54,14 @@
 //! fails, lies or is declined is done again in software before OpenSSL hears of it. Each
 //! worker has library contexts of its own, so that neither keys nor locks are shared: one
 //! with the accelerator behind the provider and one without; each handshake takes the one
-//! that is better now ([`accelerator::Worker::choose`]). In both the provider has AWS-LC do
-//! what it does quicker than OpenSSL: X25519, signatures with P-256, the key schedules. libcrypto_mb's batches are run by a task that yields
-//! to the runtime until nothing that is ready adds to them: no timer, no wait for lanes
-//! that stay empty.
+//! that is better now ([`accelerator::Worker::choose`]). libcrypto_mb's batches are run by
+//! a task that yields to the runtime until nothing that is ready adds to them: no timer, no
+//! wait for lanes that stay empty.
+//!
+//! **Software.** In both contexts the provider has AWS-LC do what it does quicker than
+//! OpenSSL: X25519, signatures with P-256, the key schedules. TLS itself, other keys,
+//! certificates and the encryption of data stay OpenSSL's, and all of it where OpenSSL is
+//! configured for FIPS 140.
 //!
 //! **Configuration.** Raw structs give the JSON Schema; the schema finds every
 //! structural problem at once; what stands is resolved to the parameter types that each

@@ -160,8 +160,8 @@ impl Acceptor {
             .await
     }
 
-    /// As [`accept_as`](Self::accept_as), but fails when the deadline has passed. A client that it
-    /// fails with has been told why as far as TLS can, when this returns. It can be
+    /// As [`accept_as`](Self::accept_as), but fails when the deadline has passed. A client
+    /// that it fails with has been told why as far as TLS can, when this returns. It can be
     /// dropped at any time.
     pub async fn accept_by(
         &self,
