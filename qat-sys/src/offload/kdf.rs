@@ -6,17 +6,51 @@
 //! these.
 
 use std::ffi::CStr;
-use std::os::raw::c_void;
+use std::os::raw::{c_int, c_uchar, c_void};
 use std::ptr::NonNull;
+use std::slice;
 
-use super::ffi::Param;
+use super::context::guarded;
+use super::ffi::{Dispatch, Param};
 
-pub(super) unsafe extern "C" fn new(_provider: *mut c_void) -> *mut c_void {
+/// `OSSL_FUNC_kdf_derive_fn` (core_dispatch.h).
+pub(super) type Derive =
+    unsafe extern "C" fn(*mut c_void, *mut c_uchar, usize, *const Param) -> c_int;
+
+pub(super) const fn dispatch(derive: Derive) -> [Dispatch; 4] {
+    [
+        Dispatch::new(1, new as *const ()),
+        Dispatch::new(3, free as *const ()),
+        Dispatch::new(5, derive as *const ()),
+        Dispatch::END,
+    ]
+}
+
+/// Has `work` fill what OpenSSL asks for; none from it is a failure.
+///
+/// # Safety
+/// `out` is null or has room for `len` bytes that nobody else has.
+pub(super) unsafe fn derive(
+    out: *mut c_uchar,
+    len: usize,
+    work: impl FnOnce(&mut [u8]) -> Option<()>,
+) -> c_int {
+    guarded(0, || {
+        if out.is_null() {
+            return 0;
+        }
+        // SAFETY: as the caller says.
+        let out = unsafe { slice::from_raw_parts_mut(out, len) };
+        c_int::from(work(out).is_some())
+    })
+}
+
+unsafe extern "C" fn new(_provider: *mut c_void) -> *mut c_void {
     // Anything but null: nobody looks at it.
     NonNull::<c_void>::dangling().as_ptr()
 }
 
-pub(super) unsafe extern "C" fn free(_context: *mut c_void) {}
+unsafe extern "C" fn free(_context: *mut c_void) {}
 
 /// The parameters with their names.
 ///

@@ -1,18 +1,12 @@
 //! The key schedule of TLS 1.2 (RFC 5246, 5), by AWS-LC. `EVP_KDF-TLS1_PRF(7)`.
 
 use std::os::raw::{c_int, c_uchar, c_void};
-use std::{ptr, slice};
+use std::ptr;
 
-use super::context::guarded;
 use super::ffi::{Dispatch, Param};
 use super::kdf::{self, Hash};
 
-pub(super) static DISPATCH: [Dispatch; 4] = [
-    Dispatch::new(1, kdf::new as *const ()),
-    Dispatch::new(3, kdf::free as *const ()),
-    Dispatch::new(5, derive as *const ()),
-    Dispatch::END,
-];
+pub(super) static DISPATCH: [Dispatch; 4] = kdf::dispatch(derive);
 
 unsafe extern "C" fn derive(
     _context: *mut c_void,
@@ -20,14 +14,8 @@ unsafe extern "C" fn derive(
     len: usize,
     params: *const Param,
 ) -> c_int {
-    guarded(0, || {
-        if out.is_null() {
-            return 0;
-        }
-        // SAFETY: a terminated array, and room for `len` bytes that nobody else has.
-        let done = unsafe { prf(params, slice::from_raw_parts_mut(out, len)) };
-        c_int::from(done.is_some())
-    })
+    // SAFETY: a terminated array, and room for `len` bytes that nobody else has.
+    unsafe { kdf::derive(out, len, |out| prf(params, out)) }
 }
 
 /// None if there is no secret, or no digest that is known here.

@@ -1,11 +1,9 @@
 //! The key schedule of TLS 1.3 (RFC 8446, 7.1): HKDF by AWS-LC. `EVP_KDF-TLS13_KDF(7)`.
 
 use std::os::raw::{c_int, c_uchar, c_void};
-use std::slice;
 
 use zeroize::Zeroizing;
 
-use super::context::guarded;
 use super::ffi::{Dispatch, Param};
 use super::kdf::{self, Hash};
 
@@ -18,12 +16,7 @@ const LONGEST_HASH: usize = 48;
 /// `HkdfLabel`: two bytes of length, then a label and a hash, each with its length before it.
 const LONGEST_INFO: usize = 2 + 256 + 256;
 
-pub(super) static DISPATCH: [Dispatch; 4] = [
-    Dispatch::new(1, kdf::new as *const ()),
-    Dispatch::new(3, kdf::free as *const ()),
-    Dispatch::new(5, derive as *const ()),
-    Dispatch::END,
-];
+pub(super) static DISPATCH: [Dispatch; 4] = kdf::dispatch(derive);
 
 unsafe extern "C" fn derive(
     _context: *mut c_void,
@@ -31,14 +24,8 @@ unsafe extern "C" fn derive(
     len: usize,
     params: *const Param,
 ) -> c_int {
-    guarded(0, || {
-        if out.is_null() {
-            return 0;
-        }
-        // SAFETY: a terminated array, and room for `len` bytes that nobody else has.
-        let (request, out) = unsafe { (Request::of(params), slice::from_raw_parts_mut(out, len)) };
-        c_int::from(request.and_then(|request| request.derive(out)).is_some())
-    })
+    // SAFETY: a terminated array, and room for `len` bytes that nobody else has.
+    unsafe { kdf::derive(out, len, |out| Request::of(params)?.derive(out)) }
 }
 
 /// What a call is to derive.
