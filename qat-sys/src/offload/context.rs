@@ -75,9 +75,11 @@ pub(super) fn hand_out<T>(value: T) -> *mut c_void {
     Box::into_raw(Box::new(value)).cast()
 }
 
+/// What OpenSSL calls when it needs it no longer.
+///
 /// # Safety
 /// `raw` is null or came from [`hand_out`] with the same type, and is not used again.
-pub(super) unsafe fn free<T>(raw: *mut c_void) {
+pub(super) unsafe extern "C" fn free<T>(raw: *mut c_void) {
     if !raw.is_null() {
         // SAFETY: as the caller says.
         guarded((), || drop(unsafe { Box::from_raw(raw.cast::<T>()) }));

@@ -79,7 +79,7 @@ pub(super) unsafe fn key(raw: *const c_void) -> Option<Arc<Key>> {
 
 pub(super) static DISPATCH: [Dispatch; 6] = [
     Dispatch::new(1, new as *const ()),
-    Dispatch::new(10, free as *const ()),
+    Dispatch::new(10, context::free::<Slot> as *const ()),
     Dispatch::new(21, has as *const ()),
     Dispatch::new(40, import as *const ()),
     Dispatch::new(41, types as *const ()),
@@ -94,11 +94,6 @@ static TYPES: [Param; 3] = [
 
 unsafe extern "C" fn new(_provider: *mut c_void) -> *mut c_void {
     guarded(ptr::null_mut(), || hand_out(Slot::default()))
-}
-
-unsafe extern "C" fn free(raw: *mut c_void) {
-    // SAFETY: OpenSSL's last use of what this key manager gave it.
-    unsafe { context::free::<Slot>(raw) }
 }
 
 unsafe extern "C" fn has(raw: *const c_void, _selection: c_int) -> c_int {

@@ -17,7 +17,7 @@ pub(super) static DISPATCH: [Dispatch; 5] = [
     Dispatch::new(1, new as *const ()),
     Dispatch::new(8, digest_sign_init as *const ()),
     Dispatch::new(11, digest_sign as *const ()),
-    Dispatch::new(16, free as *const ()),
+    Dispatch::new(16, context::free::<Operation> as *const ()),
     Dispatch::END,
 ];
 
@@ -65,11 +65,6 @@ impl Digest {
 
 unsafe extern "C" fn new(_provider: *mut c_void, _properties: *const c_char) -> *mut c_void {
     guarded(ptr::null_mut(), || hand_out(Operation::default()))
-}
-
-unsafe extern "C" fn free(raw: *mut c_void) {
-    // SAFETY: OpenSSL's last use of what `new` gave it.
-    unsafe { context::free::<Operation>(raw) }
 }
 
 unsafe extern "C" fn digest_sign_init(

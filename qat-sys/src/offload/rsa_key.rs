@@ -167,7 +167,7 @@ pub(super) unsafe fn key(raw: *mut c_void) -> Option<Arc<Key>> {
 
 pub(super) static DISPATCH: [Dispatch; 13] = [
     Dispatch::new(1, new as *const ()),
-    Dispatch::new(10, free as *const ()),
+    Dispatch::new(10, context::free::<Slot> as *const ()),
     Dispatch::new(11, get_params as *const ()),
     Dispatch::new(12, gettable as *const ()),
     Dispatch::new(21, has as *const ()),
@@ -214,11 +214,6 @@ unsafe extern "C" fn new(provider: *mut c_void) -> *mut c_void {
             key: OnceLock::new(),
         })
     })
-}
-
-unsafe extern "C" fn free(raw: *mut c_void) {
-    // SAFETY: OpenSSL's last use of what this key manager gave it.
-    unsafe { context::free::<Slot>(raw) }
 }
 
 unsafe extern "C" fn dup(raw: *const c_void, _selection: c_int) -> *mut c_void {

@@ -29,7 +29,7 @@ pub(super) static DISPATCH: [Dispatch; 22] = [
     Dispatch::new(13, verify::digest_update as *const ()),
     Dispatch::new(14, verify::digest_final as *const ()),
     Dispatch::new(15, verify::digest_verify as *const ()),
-    Dispatch::new(16, free as *const ()),
+    Dispatch::new(16, context::free::<Operation> as *const ()),
     Dispatch::new(17, dup as *const ()),
     Dispatch::new(18, get_params as *const ()),
     Dispatch::new(19, known_params as *const ()),
@@ -66,11 +66,6 @@ unsafe extern "C" fn new(provider: *mut c_void, _properties: *const c_char) -> *
         let shared = unsafe { context::shared(provider) };
         hand_out(Operation::new(shared))
     })
-}
-
-unsafe extern "C" fn free(raw: *mut c_void) {
-    // SAFETY: OpenSSL's last use of what `new` or `dup` gave it.
-    unsafe { context::free::<Operation>(raw) }
 }
 
 unsafe extern "C" fn dup(raw: *mut c_void) -> *mut c_void {

@@ -21,7 +21,7 @@ pub(super) static DISPATCH: [Dispatch; 7] = [
     Dispatch::new(2, init as *const ()),
     Dispatch::new(3, derive as *const ()),
     Dispatch::new(4, set_peer as *const ()),
-    Dispatch::new(5, free as *const ()),
+    Dispatch::new(5, context::free::<Exchange> as *const ()),
     Dispatch::new(6, dup as *const ()),
     Dispatch::END,
 ];
@@ -36,11 +36,6 @@ unsafe extern "C" fn new(provider: *mut c_void) -> *mut c_void {
             peer: None,
         })
     })
-}
-
-unsafe extern "C" fn free(raw: *mut c_void) {
-    // SAFETY: OpenSSL's last use of what `new` or `dup` gave it.
-    unsafe { context::free::<Exchange>(raw) }
 }
 
 unsafe extern "C" fn dup(raw: *mut c_void) -> *mut c_void {

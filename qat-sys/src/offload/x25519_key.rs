@@ -66,8 +66,8 @@ pub(super) static DISPATCH: [Dispatch; 21] = [
     Dispatch::new(4, gen_set_params as *const ()),
     Dispatch::new(5, gen_settable as *const ()),
     Dispatch::new(6, generate as *const ()),
-    Dispatch::new(7, gen_cleanup as *const ()),
-    Dispatch::new(10, free as *const ()),
+    Dispatch::new(7, context::free::<Generation> as *const ()),
+    Dispatch::new(10, context::free::<Slot> as *const ()),
     Dispatch::new(11, get_params as *const ()),
     Dispatch::new(12, gettable as *const ()),
     Dispatch::new(13, set_params as *const ()),
@@ -106,11 +106,6 @@ unsafe extern "C" fn new(provider: *mut c_void) -> *mut c_void {
         let shared = unsafe { context::shared(provider) };
         Slot::with(shared, None)
     })
-}
-
-unsafe extern "C" fn free(raw: *mut c_void) {
-    // SAFETY: OpenSSL's last use of what this key manager gave it.
-    unsafe { context::free::<Slot>(raw) }
 }
 
 unsafe extern "C" fn dup(raw: *const c_void, selection: c_int) -> *mut c_void {
@@ -184,11 +179,6 @@ unsafe extern "C" fn generate(
         };
         Slot::with(generation.shared.clone(), pair)
     })
-}
-
-unsafe extern "C" fn gen_cleanup(generation: *mut c_void) {
-    // SAFETY: OpenSSL's last use of what `gen_init` gave it.
-    unsafe { context::free::<Generation>(generation) }
 }
 
 unsafe extern "C" fn import(raw: *mut c_void, selection: c_int, params: *const Param) -> c_int {
