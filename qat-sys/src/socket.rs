@@ -163,11 +163,10 @@ unsafe extern "C" fn write(bio: *mut BIO, buf: *const c_char, len: c_int) -> c_i
     unsafe {
         openssl_sys::BIO_clear_retry_flags(bio);
         if let Ok(len) = usize::try_from(len) {
-            let output = &mut socket(bio).output;
-            output.reserve(len);
-            for piece in copy::pieces(slice::from_raw_parts(buf.cast(), len)) {
-                output.extend_from_slice(piece);
-            }
+            copy::append(
+                &mut socket(bio).output,
+                slice::from_raw_parts(buf.cast(), len),
+            );
         }
         len
     }

@@ -95,9 +95,7 @@ impl<T: AsyncWrite + Unpin> Inner<T> {
         let mut left = limit;
         for buf in bufs {
             let n = buf.len().min(left);
-            for piece in copy::pieces(&buf[..n]) {
-                self.held.extend_from_slice(piece);
-            }
+            copy::append(&mut self.held, &buf[..n]);
             left -= n;
         }
         limit - left

@@ -8,7 +8,7 @@ use qat_sys::copy;
 pub(super) const RECORD: usize = 16 * 1024;
 
 /// Where the bytes begin in a block. OpenSSL copies them to 8 or 16 bytes past the
-/// beginning of a page, from which this must be far: [`copy::pieces`] has why.
+/// beginning of a page, from which this must be far: [`copy`] has why.
 const LEAD: usize = 2 * 1024;
 /// Where a full block ends.
 const END: usize = LEAD + RECORD;
@@ -60,11 +60,8 @@ impl Plaintext {
         let taken = data.len().min(END - self.end);
         if taken > 0 {
             let block = self.block.get_or_insert_with(take_block);
-            for piece in copy::pieces(&data[..taken]) {
-                let end = self.end + piece.len();
-                block[self.end..end].copy_from_slice(piece);
-                self.end = end;
-            }
+            copy::fill(&mut block[self.end..], &data[..taken]);
+            self.end += taken;
         }
         taken
     }
