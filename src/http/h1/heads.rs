@@ -126,7 +126,7 @@ impl Heads {
     }
 
     fn head(&self, bytes: &[u8]) -> Unit {
-        let mut headers = self.headers();
+        let mut headers = vec![MaybeUninit::uninit(); self.max_headers];
         let mut request = Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, &mut headers) {
             Ok(Status::Complete(length)) if lines_are_whole(&bytes[..length]) => {
@@ -147,10 +147,6 @@ impl Heads {
             Ok(Status::Partial) => Unit::Partial,
             Err(_) => Unit::Refused,
         }
-    }
-
-    fn headers<'a>(&self) -> Vec<MaybeUninit<Header<'a>>> {
-        vec![MaybeUninit::uninit(); self.max_headers]
     }
 }
 
