@@ -59,7 +59,7 @@
 //! wait for lanes that stay empty.
 //!
 //! **Software.** In both contexts the provider has AWS-LC do what it does quicker than
-//! OpenSSL: X25519, signatures with P-256, the key schedules. TLS itself, other keys,
+//! OpenSSL: X25519, signatures with P-256 and P-384, the key schedules. TLS itself, other keys,
 //! certificates and the encryption of data stay OpenSSL's, and all of it where OpenSSL is
 //! configured for FIPS 140.
 //!

@@ -83,6 +83,7 @@ fn a_provider_that_does_wrong_is_not_used_and_says_why() {
     let cases = [
         ("rsa=error", "its test failed: rsa: it fails"),
         ("rsa=wrong", "its test failed: rsa: its result is wrong"),
+        ("ecdsa=wrong", "its test failed: ecdsa: its result is wrong"),
         (
             "derive=wrong",
             "its test failed: x25519: its result is wrong",

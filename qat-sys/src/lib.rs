@@ -13,7 +13,7 @@
 //! | [`provider`] | another's provider, in a library context of its own |
 //! | [`offload`] | a provider of our own, for accelerators to stand behind |
 //! | [`lanes`] | an accelerator in software: libcrypto_mb, eight operations at a time |
-//! | [`x25519`] | the key exchange in software |
+//! | [`ecdsa`], [`x25519`] | signatures and the key exchange in software |
 //! | `allocator` | what OpenSSL allocates with (feature `mimalloc`) |
 //! | [`copy`] | how large blocks are copied |
 //! | [`certificate`] | printing names |
@@ -33,6 +33,7 @@ pub mod client;
 pub mod connection;
 pub mod context;
 pub mod copy;
+pub mod ecdsa;
 pub mod engine;
 mod error;
 pub mod handshake;

@@ -55,8 +55,8 @@ impl Source {
     }
 
     /// Tests it and measures what it gives, on the calling thread, which must not end
-    /// afterwards.
-    pub(super) fn try_out(&mut self, algorithms: &[Algorithm]) -> Result<Calibration, Flaw> {
+    /// afterwards. Of the algorithms those stay that it really offloads.
+    pub(super) fn try_out(&mut self, algorithms: &mut Vec<Algorithm>) -> Result<Calibration, Flaw> {
         if let Source::Lanes { library, table, .. } = self {
             test_lanes(library)?;
             let measured = lanes::calibrate(library)?;

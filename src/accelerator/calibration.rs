@@ -14,9 +14,9 @@ use openssl::pkey::Private;
 use openssl::rsa::{Padding, Rsa};
 use qat_sys::lanes::{Cost, Kind, LANES, Table};
 use qat_sys::offload::{Algorithm, Backend, Outcome, X25519Key};
-use qat_sys::{Step, Task, x25519};
+use qat_sys::{Step, Task, ecdsa, x25519};
 
-use super::self_test::{Flaw, PATIENCE, rsa_key};
+use super::self_test::{Flaw, PATIENCE, ecdsa_keys, rsa_key};
 
 /// Operations in flight that fill every accelerator's batches.
 const FULL: usize = 32;
@@ -56,6 +56,7 @@ impl Calibration {
         let kinds = |algorithm: &Algorithm| match algorithm {
             Algorithm::Rsa => &[Kind::Rsa2048][..],
             Algorithm::X25519 => &[Kind::X25519Generate, Kind::X25519Derive],
+            Algorithm::Ecdsa => &[],
         };
         let row = |algorithm: &Algorithm| {
             let costs = || kinds(algorithm).iter().map(|kind| table.of(*kind));
@@ -171,7 +172,8 @@ fn crowd(
     Ok(began.elapsed().max(process_cpu() - cpu))
 }
 
-/// Results have been verified by the self-test; here only the time counts.
+/// Results have been verified by the self-test; here only the time counts, with that of the
+/// verification where it counts.
 fn operate(backend: &dyn Backend, algorithm: Algorithm) {
     match algorithm {
         Algorithm::Rsa => {
@@ -190,18 +192,28 @@ fn operate(backend: &dyn Backend, algorithm: Algorithm) {
                 backend.x25519_derive(&key, &peer, &mut [0; 32]);
             }
         }
+        Algorithm::Ecdsa => {
+            let Ok([p256, ..]) = ecdsa_keys() else { return };
+            let (hash, mut signature) = ([0x5a; 32], Vec::new());
+            // It takes longer than to sign in software.
+            if backend.ecdsa_sign(p256, &hash, &mut signature) == Outcome::Done {
+                black_box(p256.software.verifies(&hash, &signature));
+            }
+        }
     }
 }
 
 /// What is done without an accelerator, for comparison.
 struct Software {
     rsa: &'static Rsa<Private>,
+    p256: &'static ecdsa::Key,
 }
 
 impl Software {
     fn new() -> Result<Software, ErrorStack> {
         Ok(Software {
             rsa: &rsa_key()?.software,
+            p256: &ecdsa_keys()?[0].software,
         })
     }
 
@@ -218,6 +230,10 @@ impl Software {
             Algorithm::X25519 => {
                 let key = x25519::generate()?;
                 black_box(x25519::derive(&key.private, &key.public));
+            }
+            Algorithm::Ecdsa => {
+                let signed = self.p256.sign(&[0x5a; 32], &mut [0; 72]);
+                black_box(signed);
             }
         }
         Ok(())

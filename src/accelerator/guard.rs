@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use qat_sys::offload::{Backend, Outcome, RsaKey, X25519Key};
+use qat_sys::offload::{Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 
 use super::breaker::Breaker;
 use super::load;
@@ -46,6 +46,10 @@ impl Guard {
 impl Backend for Guard {
     fn rsa_private(&self, key: &RsaKey, input: &[u8], output: &mut [u8]) -> Outcome {
         self.guarded(|backend| backend.rsa_private(key, input, output))
+    }
+
+    fn ecdsa_sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Outcome {
+        self.guarded(|backend| backend.ecdsa_sign(key, hash, signature))
     }
 
     fn x25519_generate(&self, key: &mut X25519Key) -> Outcome {

@@ -57,6 +57,7 @@ fn bit(algorithm: Algorithm) -> u64 {
     match algorithm {
         Algorithm::Rsa => 0x1,
         Algorithm::X25519 => 0x20,
+        Algorithm::Ecdsa => 0x8,
     }
 }
 
@@ -78,7 +79,7 @@ mod tests {
             offload: Some(vec![Algorithm::Rsa]),
             engine: EngineParams {
                 options: EngineOptions {
-                    hardware_algorithms: Some("0x21".to_owned()),
+                    hardware_algorithms: Some("0x29".to_owned()),
                     software_algorithms: Some("0x20".to_owned()),
                     ..EngineOptions::default()
                 },
@@ -86,13 +87,14 @@ mod tests {
             },
             ..AccelerationParams::default()
         };
-        let by_offload = "x25519: acceleration.offload ([rsa])";
-        assert_eq!(told(&params, AcceleratorName::Multibuffer), [by_offload]);
-        let by_mask = "rsa: acceleration.qat_engine.software_algorithms (0x20 lacks 0x1)";
-        assert_eq!(
-            told(&params, AcceleratorName::QatEngine),
-            [by_offload, by_mask]
-        );
+        let by_offload =
+            ["x25519", "ecdsa"].map(|one| format!("{one}: acceleration.offload ([rsa])"));
+        assert_eq!(told(&params, AcceleratorName::Multibuffer), by_offload);
+        let by_mask = [("rsa", "0x1"), ("ecdsa", "0x8")].map(|(name, bit)| {
+            format!("{name}: acceleration.qat_engine.software_algorithms (0x20 lacks {bit})")
+        });
+        let by_both = [by_offload, by_mask].concat();
+        assert_eq!(told(&params, AcceleratorName::QatEngine), by_both);
         let defaults = AccelerationParams::default();
         assert_eq!(told(&defaults, AcceleratorName::QatEngine), [""; 0]);
     }

@@ -168,7 +168,7 @@ fn activate(
         return Err(vec![Reason::NothingWanted]);
     }
     let calibration = source
-        .try_out(&algorithms)
+        .try_out(&mut algorithms)
         .map_err(|flaw| vec![Reason::Flawed(flaw)])?;
     if params.offload.is_none() {
         let gains = |one: &Algorithm| calibration.gains(*one);

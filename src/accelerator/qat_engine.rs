@@ -31,7 +31,11 @@ impl Accelerator for QatEngine {
             }]
         })?;
         let can = backend.algorithms();
-        let algorithms = [(can.rsa, Algorithm::Rsa), (can.x25519, Algorithm::X25519)];
+        let algorithms = [
+            (can.rsa, Algorithm::Rsa),
+            (can.x25519, Algorithm::X25519),
+            (can.ecdsa, Algorithm::Ecdsa),
+        ];
         let algorithms = algorithms.into_iter().filter(|(can, _)| *can);
         let what = format!("the engine {} ({})", self.params.id, backend.name());
         let backend = Arc::new(backend);

@@ -89,7 +89,7 @@ pub enum Reason {
     #[error("the provider {name} cannot be loaded: {error}")]
     ProviderNotLoaded { name: String, error: String },
     #[error(
-        "the provider {name} is loaded, but \"{properties}\" finds no RSA or X25519 of its own"
+        "the provider {name} is loaded, but \"{properties}\" finds no RSA, X25519 or ECDSA of its own"
     )]
     NothingOffered { name: String, properties: String },
     #[error("its test failed: {0}")]

@@ -110,7 +110,7 @@ fn a_provider_that_loads_is_not_claimed_to_offload() {
         .expect("it ends");
     assert_eq!(exited.code, Some(EXIT_UNAVAILABLE), "{exited:#?}");
     let words = "qat_provider: not used\n  - the provider legacy is loaded, but \
-                 \"provider=legacy\" finds no RSA or X25519 of its own\n";
+                 \"provider=legacy\" finds no RSA, X25519 or ECDSA of its own\n";
     let stderr = &exited.stderr;
     assert!(stderr.contains(words), "no {words:?} in {stderr}");
 }

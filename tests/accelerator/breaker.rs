@@ -6,7 +6,7 @@ use support::gateway::Metrics;
 use support::{Gateway, eventually, eventually_async};
 
 use super::crowd::visits;
-use super::engine::{COMPLETIONS, breakers, offloading, operations, tell};
+use super::engine::{COMPLETIONS, all_operations, breakers, offloading, tell};
 use crate::h2_backend;
 
 const CROWD: usize = 64;
@@ -60,7 +60,7 @@ async fn it_opens_while_the_accelerator_fails_and_closes_by_itself() {
         let Some(gateway) = start(&backend, completion) else {
             return;
         };
-        for script in ["*=error", "rsa=wrong", "*=reset"] {
+        for script in ["*=error", "rsa=wrong", "ecdsa=wrong", "*=reset"] {
             let told = format!("{completion} {script}");
             let before = gateway.metrics();
             tell(&gateway, script);
@@ -72,8 +72,11 @@ async fn it_opens_while_the_accelerator_fails_and_closes_by_itself() {
             let later = gateway.metrics();
             let by_software = completed(&later, "software") - completed(&open, "software");
             assert_eq!(by_software, CROWD as f64, "{told}");
-            for algorithm in ["rsa", "x25519"] {
-                let done = operations(&later, algorithm).since(operations(&open, algorithm));
+            for (later, open) in all_operations(&later)
+                .into_iter()
+                .zip(all_operations(&open))
+            {
+                let done = later.since(open);
                 assert_eq!((done.accelerated, done.redone), (0, 0), "{told}");
             }
             eventually("a probe that fails", || {

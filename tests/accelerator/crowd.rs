@@ -89,7 +89,7 @@ fn options(version: SslVersion) -> Options {
     Options {
         version: Some(version),
         // TLS 1.2 holds the curve of an ECDSA certificate against them, too.
-        groups: Some("X25519:P-256"),
+        groups: Some("X25519:P-256:P-384"),
         ..Options::http1()
     }
 }

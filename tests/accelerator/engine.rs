@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use qat_sys::offload::Algorithm;
 use serde_json::json;
 use support::backend::Backend;
 use support::certificates::Key;
@@ -36,7 +37,7 @@ pub(super) fn offloading(backend: &Backend, completion: &str) -> Option<Setup> {
         .set("/workers", 2)
         .set("/acceleration/prefer", json!(["qat_engine"]))
         .set("/acceleration/require", true)
-        .set("/acceleration/offload", json!(["rsa", "x25519"]))
+        .set("/acceleration/offload", json!(["rsa", "x25519", "ecdsa"]))
         .set("/acceleration/break_even", 1)
         .set("/acceleration/completion", completion)
         .set("/acceleration/qat_engine/id", "simulated")
@@ -86,7 +87,7 @@ impl Operations {
 }
 
 /// Of the contexts that may offload; what software contexts do is not counted there.
-pub(super) fn operations(metrics: &Metrics, algorithm: &str) -> Operations {
+fn operations(metrics: &Metrics, algorithm: &str) -> Operations {
     let sum = |path| {
         let labels = [("algorithm", algorithm), ("path", path)];
         metrics.sum("gateway_accelerator_operations_total", &labels) as u64
@@ -96,6 +97,11 @@ pub(super) fn operations(metrics: &Metrics, algorithm: &str) -> Operations {
         software: sum("software"),
         redone: sum("redone"),
     }
+}
+
+/// Of RSA, X25519 and ECDSA.
+pub(super) fn all_operations(metrics: &Metrics) -> [Operations; 3] {
+    Algorithm::ALL.map(|one| operations(metrics, one.as_str()))
 }
 
 /// Ended handshakes with that outcome.

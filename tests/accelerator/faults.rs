@@ -3,7 +3,7 @@
 use support::Gateway;
 
 use super::crowd::visits;
-use super::engine::{COMPLETIONS, Operations, handshakes, operations, start, tell};
+use super::engine::{COMPLETIONS, Operations, all_operations, handshakes, start, tell};
 use crate::h2_backend;
 
 /// Handshakes with each script: a quarter of them of every kind of client.
@@ -19,18 +19,24 @@ enum By {
     Either,
 }
 
-/// What a script makes of RSA and X25519.
-const SCRIPTS: &[(&str, By, By)] = &[
-    ("", By::Accelerator, By::Accelerator),
-    ("*=now", By::Accelerator, By::Accelerator),
-    ("*=later:20", By::Accelerator, By::Accelerator),
-    ("*=twice", By::Accelerator, By::Accelerator),
-    ("*=afterwards:5", By::Accelerator, By::Accelerator),
-    ("*=batch:5", By::Accelerator, By::Accelerator),
-    ("*=error", By::Again, By::Again),
-    ("rsa=error;*=later:1", By::Again, By::Accelerator),
-    ("rsa=wrong;*=later:1", By::Again, By::Accelerator),
-    ("*=reset", By::Again, By::Again),
+/// What a script makes of RSA, X25519 and ECDSA.
+const SCRIPTS: &[(&str, [By; 3])] = &[
+    ("", [By::Accelerator; 3]),
+    ("*=now", [By::Accelerator; 3]),
+    ("*=later:20", [By::Accelerator; 3]),
+    ("*=twice", [By::Accelerator; 3]),
+    ("*=afterwards:5", [By::Accelerator; 3]),
+    ("*=batch:5", [By::Accelerator; 3]),
+    ("*=error", [By::Again; 3]),
+    (
+        "rsa=error;*=later:1",
+        [By::Again, By::Accelerator, By::Accelerator],
+    ),
+    (
+        "rsa=wrong;ecdsa=wrong;*=later:1",
+        [By::Again, By::Accelerator, By::Again],
+    ),
+    ("*=reset", [By::Again; 3]),
 ];
 
 fn assert_by(done: Operations, by: By, told: &str) {
@@ -43,23 +49,24 @@ fn assert_by(done: Operations, by: By, told: &str) {
 }
 
 /// Visits while the script is in force; what was done meanwhile.
-async fn under(gateway: &Gateway, script: &str) -> (Operations, Operations) {
-    let before = gateway.metrics();
+async fn under(gateway: &Gateway, script: &str) -> [Operations; 3] {
+    let before = all_operations(&gateway.metrics());
     let completed = handshakes(gateway, "completed");
     tell(gateway, script);
     let failed = visits(gateway, HANDSHAKES).await;
     assert_eq!(failed, [""; 0], "{script}");
-    let after = gateway.metrics();
-    let done = |algorithm| operations(&after, algorithm).since(operations(&before, algorithm));
-    let (rsa, x25519) = (done("rsa"), done("x25519"));
+    let mut done = all_operations(&gateway.metrics());
+    for (done, before) in done.iter_mut().zip(before) {
+        *done = done.since(before);
+    }
     let told = handshakes(gateway, "completed") - completed;
     assert_eq!(told, HANDSHAKES as u64, "{script}");
-    // Half of the clients take RSA certificates; all exchange keys by X25519: two
+    // Half of the clients take RSA certificates, half ECDSA; all exchange keys by X25519: two
     // operations.
     let all = |one: Operations| one.accelerated + one.software + one.redone;
-    let expected = (HANDSHAKES as u64 / 2, HANDSHAKES as u64 * 2);
-    assert_eq!((all(rsa), all(x25519)), expected, "{script}");
-    (rsa, x25519)
+    let half = HANDSHAKES as u64 / 2;
+    assert_eq!(done.map(all), [half, 4 * half, half], "{script}");
+    done
 }
 
 #[tokio::test]
@@ -72,12 +79,14 @@ async fn no_handshake_fails() {
         let (_, page) = gateway.admin_get("/accelerators").expect("an answer");
         let named = "qat_engine: in use (the engine simulated (Simulated accelerator";
         assert!(page.starts_with(named), "{page}");
-        assert!(page.contains("offloads rsa and x25519, from 1 "), "{page}");
-        for (script, rsa, x25519) in SCRIPTS {
+        let named = "offloads rsa and x25519 and ecdsa, from 1 ";
+        assert!(page.contains(named), "{page}");
+        for (script, by) in SCRIPTS {
             let done = under(&gateway, script).await;
             let told = format!("{completion} {script}: {done:?}");
-            assert_by(done.0, *rsa, &told);
-            assert_by(done.1, *x25519, &told);
+            for (done, by) in done.into_iter().zip(by) {
+                assert_by(done, *by, &told);
+            }
         }
         let metrics = gateway.metrics();
         assert!(metrics.sum("gateway_accelerator_pauses_total", &[]) > 0.0);
@@ -99,12 +108,12 @@ async fn a_reset_with_everything_in_flight_fails_nobody() {
         };
         // The sixteen are answered by the reset alone.
         let stuck = ["never"; 16].join(",");
-        let (rsa, x25519) = under(&gateway, &format!("rsa={stuck},reset,later:1")).await;
+        let [rsa, x25519, _] = under(&gateway, &format!("rsa={stuck},reset,later:1")).await;
         assert_by(rsa, By::Either, &format!("{completion}: {rsa:?}"));
         assert!(rsa.redone >= 17, "{completion}: {rsa:?}");
         assert!(x25519.accelerated > 0, "{completion}: {x25519:?}");
         // All at once, over and over.
-        let (rsa, _) = under(&gateway, "rsa=never,never,reset,never,never,never,reset").await;
+        let [rsa, ..] = under(&gateway, "rsa=never,never,reset,never,never,never,reset").await;
         assert_by(rsa, By::Again, &format!("{completion}: {rsa:?}"));
     }
 }
@@ -117,17 +126,13 @@ async fn a_full_queue_is_waited_for() {
             return;
         };
         let refused = ["queue_full:2,later:1"; 20].join(",");
-        let (rsa, x25519) = under(&gateway, &format!("*={refused}")).await;
-        assert_by(rsa, By::Accelerator, &format!("{completion}: {rsa:?}"));
-        assert_by(
-            x25519,
-            By::Accelerator,
-            &format!("{completion}: {x25519:?}"),
-        );
-        // Twenty times two, of each of the three operations.
+        for done in under(&gateway, &format!("*={refused}")).await {
+            assert_by(done, By::Accelerator, &format!("{completion}: {done:?}"));
+        }
+        // Twenty times two, of each of the four operations.
         let metrics = gateway.metrics();
         let refused = metrics.sum("gateway_accelerator_queue_full_total", &[]);
-        assert_eq!(refused, 120.0, "{completion}");
+        assert_eq!(refused, 160.0, "{completion}");
     }
 }
 
@@ -140,7 +145,7 @@ async fn an_engine_that_the_workers_poll() {
     let gateway = setup
         .set("/acceleration/qat_engine/polling", "external")
         .start();
-    let (rsa, x25519) = under(&gateway, "*=later:1").await;
-    assert_by(rsa, By::Accelerator, &format!("{rsa:?}"));
-    assert_by(x25519, By::Accelerator, &format!("{x25519:?}"));
+    for done in under(&gateway, "*=later:1").await {
+        assert_by(done, By::Accelerator, &format!("{done:?}"));
+    }
 }

@@ -205,12 +205,15 @@ fn what_the_configuration_masks_is_told() {
     let report = tree.report(&["--config", &config]);
     let schema = parse(&tree.run(&["--json-schema"]));
     assert!(jsonschema::is_valid(&schema, &report), "{report:#}");
-    let by_offload = json!({ "algorithm": "rsa", "by": "acceleration.offload ([x25519])" });
-    let by_mask = "acceleration.qat_engine.hardware_algorithms (0x1 lacks 0x20)";
-    let by_mask = json!({ "algorithm": "x25519", "by": by_mask });
+    let by_offload = ["rsa", "ecdsa"]
+        .map(|one| json!({ "algorithm": one, "by": "acceleration.offload ([x25519])" }));
+    let by_mask = [("x25519", "0x20"), ("ecdsa", "0x8")].map(|(one, bit)| {
+        let by = format!("acceleration.qat_engine.hardware_algorithms (0x1 lacks {bit})");
+        json!({ "algorithm": one, "by": by })
+    });
     let masked = |at: usize| report["accelerators"][at]["masked"].clone();
-    assert_eq!(masked(0), json!([by_offload, by_mask]));
-    assert_eq!(masked(2), json!([by_offload]));
+    assert_eq!(masked(0), json!([&by_offload[..], &by_mask].concat()));
+    assert_eq!(masked(2), json!(by_offload));
     assert_eq!(masked(3), json!([]), "software does it all");
     let text = tree.run(&["--config", &config]).stdout;
     let text = String::from_utf8(text).expect("text");

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! rsa_private     ─→ RSA made with the engine, once a key ─→ RSA_private_encrypt ─┐
+//! ecdsa_sign      ─→ EC_KEY made likewise ─→ ECDSA_sign ──────────────────────────┤
 //! x25519_generate ─→ EVP_PKEY_CTX of the engine ─→ EVP_PKEY_keygen ───────────────┼─→ engine
 //! x25519_derive   ─→ EVP_PKEY_CTX of key and engine ─→ EVP_PKEY_derive ───────────┘   pauses
 //! ```
@@ -26,10 +27,9 @@ use openssl_sys::{
     EVP_PKEY_new_raw_private_key, EVP_PKEY_new_raw_public_key,
 };
 
-use super::keys::EngineRsa;
-use super::{Algorithms, Engine, EngineError, EngineOptions, Initialised, Polling, ffi};
+use super::{Algorithms, Engine, EngineError, EngineOptions, Initialised, Polling, ffi, keys};
 use crate::job;
-use crate::offload::{Backend, Outcome, RsaKey, X25519Key};
+use crate::offload::{Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 
 /// Which of its counters qatengine tells the address of, after its `e_qat.h`.
 const ASYMMETRIC_ON_CARDS: c_long = 1;
@@ -151,17 +151,6 @@ impl EngineBackend {
         self.engine.as_ptr()
     }
 
-    /// The key in the engine's form; None if it cannot be made, or is another engine's.
-    fn rsa<'a>(&self, key: &'a RsaKey) -> Option<&'a EngineRsa> {
-        if key.attached.get().is_none() {
-            let made = EngineRsa::new(self.ptr(), key).ok()?;
-            // Another thread may have been faster: then its one is used.
-            let _ = key.attached.set(Box::new(made));
-        }
-        let attached: &EngineRsa = key.attached.get()?.as_ref().downcast_ref()?;
-        attached.is_of(self.ptr()).then_some(attached)
-    }
-
     fn generate(&self, key: &mut X25519Key) -> Result<(), ErrorStack> {
         // SAFETY: a valid engine, of which the context takes its own reference; the new
         // context is owned from here on.
@@ -228,11 +217,16 @@ impl Backend for EngineBackend {
         if !self.algorithms.rsa || !job::in_job() {
             return Outcome::Declined;
         }
-        let done = match self.rsa(key) {
-            Some(rsa) => rsa.private(input, output),
-            None => false,
-        };
-        outcome(done)
+        let rsa = keys::held(&key.attached, self.ptr(), || keys::rsa(self.ptr(), key));
+        outcome(rsa.is_some_and(|rsa| keys::private(rsa, input, output)))
+    }
+
+    fn ecdsa_sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Outcome {
+        if !self.algorithms.ecdsa || !job::in_job() {
+            return Outcome::Declined;
+        }
+        let ec = keys::held(&key.attached, self.ptr(), || keys::ec(self.ptr(), key));
+        outcome(ec.is_some_and(|ec| keys::sign(ec, hash, signature)))
     }
 
     fn x25519_generate(&self, key: &mut X25519Key) -> Outcome {
@@ -262,6 +256,7 @@ fn algorithms(engine: *mut ENGINE) -> Algorithms {
         let has_pkeys = ffi::ENGINE_get_pkey_meths(engine).is_some();
         Algorithms {
             rsa: !ffi::ENGINE_get_RSA(engine).is_null(),
+            ecdsa: !ffi::ENGINE_get_EC(engine).is_null(),
             x25519: has_pkeys && !ffi::ENGINE_get_pkey_meth(engine, Id::X25519.as_raw()).is_null(),
         }
     };

@@ -1,87 +1,122 @@
-//! An RSA key in an engine's hands.
+//! Keys in an engine's hands.
 
 use std::os::raw::c_int;
-use std::ptr::NonNull;
+use std::sync::OnceLock;
 
-use foreign_types::ForeignType;
+use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::bn::BigNum;
+use openssl::ec::EcKey;
 use openssl::error::ErrorStack;
+use openssl::pkey::Private;
+use openssl::rsa::{Padding, Rsa};
 use openssl_sys::{
-    BIGNUM, ENGINE, RSA, RSA_NO_PADDING, RSA_free, RSA_private_encrypt, RSA_set0_crt_params,
-    RSA_set0_factors, RSA_set0_key, RSA_size,
+    BIGNUM, EC_KEY_set_group, EC_KEY_set_private_key, EC_KEY_set_public_key, ENGINE,
+    RSA_set0_crt_params, RSA_set0_factors, RSA_set0_key,
 };
 
 use super::ffi;
-use crate::offload::RsaKey;
+use crate::offload::{Attachment, EcdsaKey, RsaKey};
 
-/// An RSA whose operations are the engine's. It holds its own copy of the numbers, which
-/// OpenSSL wipes, and a reference to the engine.
-pub(super) struct EngineRsa {
-    rsa: NonNull<RSA>,
-    engine: *const ENGINE,
+/// A key whose operations are the engine's, kept with ours. It holds its own copy of the
+/// numbers, which OpenSSL wipes, and a reference to the engine.
+struct Held<T> {
+    key: T,
+    /// The address, only to be compared.
+    engine: usize,
 }
 
-// SAFETY: RSA structures may be used from any thread, by several at a time, as long as
-// nobody changes them: nobody does after `new`. The engine's pointer is only compared.
-unsafe impl Send for EngineRsa {}
-// SAFETY: as above.
-unsafe impl Sync for EngineRsa {}
+/// The key in the engine's form, made at its first use; None if it cannot be made, or is
+/// another engine's.
+pub(super) fn held<T: Send + Sync + 'static>(
+    place: &OnceLock<Attachment>,
+    engine: *mut ENGINE,
+    make: impl FnOnce() -> Result<T, ErrorStack>,
+) -> Option<&T> {
+    let engine = engine.addr();
+    if place.get().is_none() {
+        let key = make().ok()?;
+        // Another thread may have been faster: then its one is used.
+        let _ = place.set(Box::new(Held { key, engine }));
+    }
+    let held: &Held<T> = place.get()?.as_ref().downcast_ref()?;
+    (held.engine == engine).then_some(&held.key)
+}
 
-impl EngineRsa {
-    /// `engine` must be at work.
-    pub(super) fn new(engine: *mut ENGINE, key: &RsaKey) -> Result<EngineRsa, ErrorStack> {
-        // SAFETY: a valid engine, of which the RSA takes its own reference.
-        let rsa =
-            NonNull::new(unsafe { ffi::RSA_new_method(engine) }).ok_or_else(ErrorStack::get)?;
-        // From here on it is freed whatever happens.
-        let made = EngineRsa { rsa, engine };
-        let rsa = rsa.as_ptr();
-        // SAFETY: a new RSA; the numbers are its own from the calls on if they succeed,
-        // and they only fail for want of a number.
-        unsafe {
-            given([&key.n, &key.e, &key.d], |[n, e, d]| {
-                RSA_set0_key(rsa, n, e, d)
-            })?;
-            given([&key.p, &key.q], |[p, q]| RSA_set0_factors(rsa, p, q))?;
-            given([&key.dp, &key.dq, &key.qinv], |[dp, dq, qinv]| {
-                RSA_set0_crt_params(rsa, dp, dq, qinv)
-            })?;
+/// `engine` must be at work.
+pub(super) fn rsa(engine: *mut ENGINE, key: &RsaKey) -> Result<Rsa<Private>, ErrorStack> {
+    // SAFETY: a valid engine, of which the RSA takes its own reference. The RSA is new; the
+    // numbers are its own from the calls on if they succeed, and they only fail for want of a
+    // number.
+    unsafe {
+        let rsa = ffi::RSA_new_method(engine);
+        if rsa.is_null() {
+            return Err(ErrorStack::get());
         }
+        // From here on it is freed whatever happens.
+        let made = Rsa::from_ptr(rsa);
+        given([&key.n, &key.e, &key.d], |[n, e, d]| {
+            RSA_set0_key(rsa, n, e, d)
+        })?;
+        given([&key.p, &key.q], |[p, q]| RSA_set0_factors(rsa, p, q))?;
+        given([&key.dp, &key.dq, &key.qinv], |[dp, dq, qinv]| {
+            RSA_set0_crt_params(rsa, dp, dq, qinv)
+        })?;
         Ok(made)
     }
+}
 
-    pub(super) fn is_of(&self, engine: *const ENGINE) -> bool {
-        self.engine == engine
-    }
+/// The raw operation, in the running job; false if it failed. `RSA_private_encrypt(3)`.
+pub(super) fn private(rsa: &Rsa<Private>, input: &[u8], output: &mut [u8]) -> bool {
+    let size = rsa.size() as usize;
+    let fits = input.len() == size && output.len() == size;
+    fits && rsa.private_encrypt(input, output, Padding::NONE).ok() == Some(size)
+}
 
-    /// The raw operation, in the running job; false if it failed. `RSA_private_encrypt(3)`.
-    pub(super) fn private(&self, input: &[u8], output: &mut [u8]) -> bool {
-        // SAFETY: a valid RSA with a modulus.
-        let size = unsafe { RSA_size(self.rsa.as_ptr()) };
-        if usize::try_from(size) != Ok(input.len()) || input.len() != output.len() {
-            return false;
+/// `engine` must be at work.
+pub(super) fn ec(engine: *mut ENGINE, key: &EcdsaKey) -> Result<EcKey<Private>, ErrorStack> {
+    let plain = key.pkey.ec_key()?;
+    // SAFETY: a valid engine, of which the key takes its own reference. The key is new; what
+    // is set is valid, and copied.
+    unsafe {
+        let ec = ffi::EC_KEY_new_method(engine);
+        if ec.is_null() {
+            return Err(ErrorStack::get());
         }
-        // SAFETY: without padding, `size` bytes are read and as many written, which both
-        // have. They stay borrowed over the pause; a job that is never resumed keeps its
-        // frames, and so the borrows.
-        let done = unsafe {
-            RSA_private_encrypt(
-                size,
-                input.as_ptr(),
-                output.as_mut_ptr(),
-                self.rsa.as_ptr(),
-                RSA_NO_PADDING,
-            )
-        };
-        done == size
+        let made = EcKey::from_ptr(ec);
+        let set = EC_KEY_set_group(ec, plain.group().as_ptr()) == 1
+            && EC_KEY_set_private_key(ec, plain.private_key().as_ptr()) == 1
+            && EC_KEY_set_public_key(ec, plain.public_key().as_ptr()) == 1;
+        if set {
+            Ok(made)
+        } else {
+            Err(ErrorStack::get())
+        }
     }
 }
 
-impl Drop for EngineRsa {
-    fn drop(&mut self) {
-        // SAFETY: ours, freed once; its numbers and its reference to the engine with it.
-        unsafe { RSA_free(self.rsa.as_ptr()) };
-    }
+/// As [`private`]. `ECDSA_sign(3)`.
+pub(super) fn sign(ec: &EcKey<Private>, hash: &[u8], signature: &mut Vec<u8>) -> bool {
+    let Ok(hash_len) = c_int::try_from(hash.len()) else {
+        return false;
+    };
+    let mut len = 0;
+    // SAFETY: a valid key, a slice with its length, and room for the longest signature. They
+    // stay borrowed over the pause; a job that is never resumed keeps its frames, and so the
+    // borrows.
+    let done = unsafe {
+        let size = ffi::ECDSA_size(ec.as_ptr());
+        signature.resize(usize::try_from(size).unwrap_or_default(), 0);
+        ffi::ECDSA_sign(
+            0,
+            hash.as_ptr(),
+            hash_len,
+            signature.as_mut_ptr(),
+            &mut len,
+            ec.as_ptr(),
+        )
+    };
+    signature.truncate(len as usize);
+    done == 1
 }
 
 /// Copies numbers and gives them away to `taker`, unless it says that it failed.

@@ -38,6 +38,7 @@ pub const PRESENT: bool = cfg!(engines);
 pub struct Algorithms {
     pub rsa: bool,
     pub x25519: bool,
+    pub ecdsa: bool,
 }
 
 #[derive(Debug, thiserror::Error)]

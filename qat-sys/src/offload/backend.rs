@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 
 use openssl::bn::{BigNum, BigNumRef};
 use openssl::error::ErrorStack;
-use openssl::pkey::Private;
+use openssl::pkey::{PKey, Private};
 use openssl::rsa::RsaRef;
+
+use crate::ecdsa;
 
 /// What a backend keeps with a key, for instance its own form of it.
 pub type Attachment = Box<dyn Any + Send + Sync>;
@@ -16,7 +18,7 @@ pub type Attachment = Box<dyn Any + Send + Sync>;
 pub enum Outcome {
     /// The result is there; it has not been verified.
     Done,
-    /// The result is there, and of RSA: the backend has verified it with the public key.
+    /// The result is there, and the backend has verified it with the public key.
     Verified,
     /// Not taken, for a reason that is no fault: too few in flight, a key of a size it does
     /// not do, a breaker that is open. The operation is done in software.
@@ -26,7 +28,8 @@ pub enum Outcome {
 }
 
 /// Does raw private-key operations. Every call is made in an async job of the calling
-/// thread, on its small stack, and pauses the job while it waits.
+/// thread, on its small stack, and pauses the job while it waits. What a backend does not
+/// do, it declines.
 pub trait Backend: Send + Sync {
     /// `output` = `input` to the power of the private exponent, modulo the modulus. Both
     /// are big-endian and as long as the modulus.
@@ -38,7 +41,12 @@ pub trait Backend: Send + Sync {
     /// The shared secret, which may come out as all zeros: the caller refuses that.
     fn x25519_derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Outcome;
 
-    /// The last RSA result of this thread did not verify: the caller did it again.
+    /// The signature of a hash, in DER (RFC 3279, 2.2.3), into `signature`, which is empty.
+    fn ecdsa_sign(&self, _key: &EcdsaKey, _hash: &[u8], _signature: &mut Vec<u8>) -> Outcome {
+        Outcome::Declined
+    }
+
+    /// The last signature of this thread did not verify: the caller did it again.
     fn refuted(&self) {}
 }
 
@@ -80,6 +88,30 @@ impl RsaKey {
             qinv: number(rsa.iqmp())?,
             attached: OnceLock::new(),
         })
+    }
+}
+
+/// An ECDSA key pair of P-256 or P-384.
+pub struct EcdsaKey {
+    /// As OpenSSL has it.
+    pub pkey: PKey<Private>,
+    pub software: ecdsa::Key,
+    /// Set by the backend that serves the key, at its first use.
+    pub attached: OnceLock<Attachment>,
+}
+
+impl EcdsaKey {
+    /// None if it is of another curve.
+    ///
+    /// # Errors
+    /// It is no EC key.
+    pub fn of(pkey: PKey<Private>) -> Result<Option<EcdsaKey>, ErrorStack> {
+        let software = ecdsa::Key::of(&*pkey.ec_key()?)?;
+        Ok(software.map(|software| EcdsaKey {
+            pkey,
+            software,
+            attached: OnceLock::new(),
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use openssl::error::ErrorStack;
 
-use super::counters::{Algorithm, Counters};
+use super::counters::{Algorithm, Counters, Path};
 use super::software::Software;
 use super::{Backend, Outcome};
 use crate::{error, job};
@@ -33,6 +33,20 @@ impl Shared {
             forget(panic);
             Outcome::Failed
         })
+    }
+
+    /// Whose result is taken, where the public key can verify one.
+    pub(super) fn path(&self, outcome: Outcome, verifies: impl FnOnce() -> bool) -> Path {
+        match outcome {
+            Outcome::Verified => Path::Accelerated,
+            Outcome::Done if verifies() => Path::Accelerated,
+            Outcome::Done => {
+                self.backend.refuted();
+                Path::Redone
+            }
+            Outcome::Declined => Path::Software,
+            Outcome::Failed => Path::Redone,
+        }
     }
 }
 

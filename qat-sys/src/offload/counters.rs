@@ -9,15 +9,18 @@ pub enum Algorithm {
     Rsa,
     /// X25519 key generation and key exchange (RFC 7748).
     X25519,
+    /// ECDSA signatures with P-256 and P-384.
+    Ecdsa,
 }
 
 impl Algorithm {
-    pub const ALL: [Algorithm; 2] = [Algorithm::Rsa, Algorithm::X25519];
+    pub const ALL: [Algorithm; 3] = [Algorithm::Rsa, Algorithm::X25519, Algorithm::Ecdsa];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Algorithm::Rsa => "rsa",
             Algorithm::X25519 => "x25519",
+            Algorithm::Ecdsa => "ecdsa",
         }
     }
 }
@@ -27,9 +30,9 @@ impl Algorithm {
 pub enum Path {
     /// The backend.
     Accelerated,
-    /// OpenSSL: the backend was not asked, or declined.
+    /// Software: the backend was not asked, or declined.
     Software,
-    /// OpenSSL, after the backend had failed or given a wrong result.
+    /// Software, after the backend had failed or given a wrong result.
     Redone,
 }
 
@@ -47,7 +50,7 @@ impl Path {
 
 /// Operations by algorithm and path since the start; to be read from any thread.
 #[derive(Debug, Default)]
-pub struct Counters([[AtomicU64; 3]; 2]);
+pub struct Counters([[AtomicU64; Path::ALL.len()]; Algorithm::ALL.len()]);
 
 impl Counters {
     pub fn get(&self, algorithm: Algorithm, path: Path) -> u64 {

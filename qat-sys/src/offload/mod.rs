@@ -11,7 +11,7 @@
 //! digests and checks; a [`Backend`] does the raw operations and nothing else.
 //!
 //! Invariants: outside an async job a backend is never asked, for it could only block;
-//! an RSA result leaves only when the public key has verified it; what a backend does not
+//! a signature leaves only when the public key has verified it; what a backend does not
 //! do is done in software before the operation returns.
 //!
 //! | file | |
@@ -21,7 +21,7 @@
 //! | `rsa_key`, `x25519_key` | key managers |
 //! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
 //! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
-//! | `ecdsa_key`, `ecdsa_sign` | signatures with P-256 |
+//! | `ecdsa_key`, `ecdsa_sign` | signatures with P-256 and P-384 |
 //! | `kdf`, `tls12_prf`, `tls13_kdf` | key schedules |
 //! | `software` | OpenSSL's own RSA, in one more library context |
 //! | `context`, `params`, `ffi` | what they share |
@@ -47,7 +47,7 @@ mod x25519_exchange;
 mod x25519_key;
 mod x25519_pair;
 
-pub use backend::{Attachment, Backend, Outcome, RsaKey, X25519Key};
+pub use backend::{Attachment, Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 pub use counters::{Algorithm, Counters, Path};
 pub use library::{Offload, fips};
 

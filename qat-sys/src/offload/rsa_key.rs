@@ -114,16 +114,7 @@ impl Signer {
             Some(key) => shared.ask(|backend| backend.rsa_private(key, input, output)),
             None => Outcome::Declined,
         };
-        let path = match outcome {
-            Outcome::Verified => Path::Accelerated,
-            Outcome::Done if self.verifies(input, output) => Path::Accelerated,
-            Outcome::Declined => Path::Software,
-            Outcome::Done => {
-                shared.backend.refuted();
-                Path::Redone
-            }
-            Outcome::Failed => Path::Redone,
-        };
+        let path = shared.path(outcome, || self.verifies(input, output));
         if path != Path::Accelerated {
             self.rsa.private_encrypt(input, output, Padding::NONE)?;
         }

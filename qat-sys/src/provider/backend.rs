@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! rsa_private     ─→ key imported once ─→ EVP_PKEY_sign (or _decrypt), no padding ─┐
+//! ecdsa_sign      ─→ key that OpenSSL imports once ─→ EVP_PKEY_sign ───────────────┤
 //! x25519_generate ─→ EVP_PKEY_keygen ──────────────────────────────────────────────┼─→ provider
 //! x25519_derive   ─→ that key, the peer's imported ─→ EVP_PKEY_derive ─────────────┘   pauses
 //! ```
@@ -28,7 +29,7 @@ use openssl_sys::EVP_PKEY_get_raw_private_key;
 use super::chosen::{CIPHER, Chosen, EXCHANGE, KEYS, SIGNATURE};
 use super::{Private, ProviderError};
 use crate::job;
-use crate::offload::{Algorithm, Backend, Outcome, RsaKey, X25519Key};
+use crate::offload::{Algorithm, Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 
 /// A provider that does the private-key work of an offloading provider.
 pub struct ProviderBackend {
@@ -36,6 +37,7 @@ pub struct ProviderBackend {
     /// None: it does not do RSA.
     rsa: Option<Raw>,
     x25519: bool,
+    ecdsa: bool,
 }
 
 /// How the raw private operation is asked for: they are one and the same.
@@ -63,11 +65,13 @@ impl ProviderBackend {
         let chosen = Chosen::new(Private::load(name, folder)?, name, properties)?;
         let rsa = raw(&chosen);
         let x25519 = chosen.offers(&KEYS, c"X25519") && chosen.offers(&EXCHANGE, c"X25519");
+        let ecdsa = chosen.offers(&KEYS, c"EC") && chosen.offers(&SIGNATURE, c"ECDSA");
         // What is not offered leaves errors behind.
         drop(ErrorStack::get());
         Ok(ProviderBackend {
             rsa: rsa?,
             x25519,
+            ecdsa,
             chosen,
         })
     }
@@ -78,6 +82,7 @@ impl ProviderBackend {
         let can = [
             (self.rsa.is_some(), Algorithm::Rsa),
             (self.x25519, Algorithm::X25519),
+            (self.ecdsa, Algorithm::Ecdsa),
         ];
         let can = can.into_iter().filter(|(can, _)| *can);
         can.map(|(_, algorithm)| algorithm).collect()
@@ -117,6 +122,14 @@ impl ProviderBackend {
             Raw::Decrypt => context.decrypt(input, Some(output))?,
         };
         Ok(written == size)
+    }
+
+    /// OpenSSL exports the key to the provider at its first use, and keeps that with it.
+    fn sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Done {
+        let mut context = self.chosen.of(&key.pkey)?;
+        context.sign_init()?;
+        context.sign_to_vec(hash, signature)?;
+        Ok(true)
     }
 
     fn generate(&self, key: &mut X25519Key) -> Done {
@@ -171,6 +184,13 @@ impl Backend for ProviderBackend {
             Some(raw) if job::in_job() => outcome(self.private(raw, key, input, output)),
             _ => Outcome::Declined,
         }
+    }
+
+    fn ecdsa_sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Outcome {
+        if !self.ecdsa || !job::in_job() {
+            return Outcome::Declined;
+        }
+        outcome(self.sign(key, hash, signature))
     }
 
     fn x25519_generate(&self, key: &mut X25519Key) -> Outcome {

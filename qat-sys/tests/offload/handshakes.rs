@@ -22,14 +22,17 @@ fn handshakes_are_accelerated() {
         Kind::Rsa(3072),
         Kind::Rsa(4096),
         Kind::Ecdsa,
+        Kind::P384,
     ] {
         let offload = offload(Behaviour::Right);
         let context = server(&offload, kind);
         for version in VERSIONS {
             handshake(&context, version, None).unwrap();
         }
-        let rsa = if matches!(kind, Kind::Ecdsa) { 0 } else { 2 };
+        let rsa = if matches!(kind, Kind::Rsa(_)) { 2 } else { 0 };
         assert_eq!(counted(&offload, Algorithm::Rsa), [rsa, 0, 0], "{kind:?}");
+        let ecdsa = [2 - rsa, 0, 0];
+        assert_eq!(counted(&offload, Algorithm::Ecdsa), ecdsa, "{kind:?}");
         assert_eq!(counted(&offload, Algorithm::X25519), [4, 0, 0], "{kind:?}");
     }
 }
@@ -59,30 +62,33 @@ fn every_signature_scheme_of_tls_works() {
 
 #[test]
 fn no_handshake_fails_with_a_bad_backend() {
-    for (behaviour, rsa, x25519) in [
+    for (behaviour, signed, x25519) in [
         (Behaviour::Failing, [0, 0, 2], [0, 0, 4]),
         (Behaviour::Panicking, [0, 0, 2], [0, 0, 4]),
         (Behaviour::Declining, [0, 2, 0], [0, 4, 0]),
         // Of X25519 it only lies where that can be seen: with zeros.
         (Behaviour::Lying, [0, 0, 2], [2, 0, 2]),
     ] {
-        let offload = offload(behaviour);
-        let context = server(&offload, Kind::Rsa(2048));
-        for version in VERSIONS {
-            handshake(&context, version, None).unwrap();
+        for (algorithm, kind) in [
+            (Algorithm::Rsa, Kind::Rsa(2048)),
+            (Algorithm::Ecdsa, Kind::Ecdsa),
+            (Algorithm::Ecdsa, Kind::P384),
+        ] {
+            let offload = offload(behaviour);
+            let context = server(&offload, kind);
+            for version in VERSIONS {
+                handshake(&context, version, None).unwrap();
+            }
+            let told = format!("{behaviour:?} {kind:?}");
+            assert_eq!(counted(&offload, algorithm), signed, "{told}");
+            assert_eq!(counted(&offload, Algorithm::X25519), x25519, "{told}");
         }
-        assert_eq!(counted(&offload, Algorithm::Rsa), rsa, "{behaviour:?}");
-        assert_eq!(
-            counted(&offload, Algorithm::X25519),
-            x25519,
-            "{behaviour:?}"
-        );
     }
 }
 
 /// Else OpenSSL's own signatures would do as well, and nobody would notice.
 #[test]
-fn p256_keys_can_be_taken_over() {
+fn ec_keys_can_be_taken_over() {
     unsafe extern "C" {
         // EVP_KEYMGMT-fetch(3)
         fn EVP_KEYMGMT_fetch(
@@ -105,16 +111,20 @@ fn p256_keys_can_be_taken_over() {
 
 #[test]
 fn every_hash_and_curve_of_ecdsa_works() {
-    let offload = Offload::software().unwrap();
-    for kind in [Kind::Ecdsa, Kind::P384] {
-        let context = server(&offload, kind);
-        for version in VERSIONS {
-            handshake_with(&context, Client::new(version), None).unwrap();
+    for offload in [Offload::software().unwrap(), offload(Behaviour::Right)] {
+        for kind in [Kind::Ecdsa, Kind::P384, Kind::P521] {
+            let context = server(&offload, kind);
+            for version in VERSIONS {
+                handshake_with(&context, Client::new(version), None).unwrap();
+            }
+            for hash in ["SHA1", "SHA224", "SHA256", "SHA384", "SHA512"] {
+                let scheme: &'static str = format!("ECDSA+{hash}").leak();
+                handshake(&context, SslVersion::TLS1_2, Some(scheme)).unwrap();
+            }
         }
-        for hash in ["SHA1", "SHA224", "SHA256", "SHA384", "SHA512"] {
-            let scheme: &'static str = format!("ECDSA+{hash}").leak();
-            handshake(&context, SslVersion::TLS1_2, Some(scheme)).unwrap();
-        }
+        // OpenSSL alone signs with P-521; the software's context counts nothing.
+        let expected = [[10, 4, 0], [0, 0, 0]];
+        assert!(expected.contains(&counted(&offload, Algorithm::Ecdsa)));
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use openssl::asn1::Asn1Time;
 use openssl::derive::Deriver;
 use openssl::ec::{EcGroup, EcKey};
+use openssl::ecdsa::EcdsaSig;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
@@ -17,7 +18,7 @@ use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslMethod, SslRef, SslStream, SslVerifyMode, SslVersion,
 };
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
-use qat_sys::offload::{Algorithm, Backend, Offload, Outcome, RsaKey, X25519Key};
+use qat_sys::offload::{Algorithm, Backend, EcdsaKey, Offload, Outcome, RsaKey, X25519Key};
 use qat_sys::{Completion, Handshake, Step, context, job};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,6 +92,20 @@ impl Backend for Threaded {
         }
     }
 
+    fn ecdsa_sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Outcome {
+        let (key, hash) = (key.pkey.ec_key().unwrap(), hash.to_vec());
+        match self.work(move || EcdsaSig::sign(&hash, &key).unwrap().to_der().unwrap()) {
+            Err(outcome) => outcome,
+            Ok(result) => {
+                *signature = result;
+                if self.behaviour == Behaviour::Lying {
+                    *signature.last_mut().unwrap() ^= 1;
+                }
+                Outcome::Done
+            }
+        }
+    }
+
     fn x25519_generate(&self, key: &mut X25519Key) -> Outcome {
         let work = || {
             let key = PKey::generate_x25519().unwrap();
@@ -142,6 +157,7 @@ pub enum Kind {
     Rsa(u32),
     Ecdsa,
     P384,
+    P521,
 }
 
 pub fn key(kind: Kind) -> PKey<Private> {
@@ -149,6 +165,7 @@ pub fn key(kind: Kind) -> PKey<Private> {
         Kind::Rsa(bits) => PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap(),
         Kind::Ecdsa => ec_key(Nid::X9_62_PRIME256V1),
         Kind::P384 => ec_key(Nid::SECP384R1),
+        Kind::P521 => ec_key(Nid::SECP521R1),
     }
 }
 
@@ -225,7 +242,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(version: SslVersion) -> Client {
-        let groups = "X25519:P-256:P-384";
+        let groups = "X25519:P-256:P-384:P-521";
         Client {
             version,
             schemes: None,

@@ -142,6 +142,7 @@ impl Case {
         match algorithm {
             // A resumed session is not signed for again.
             Algorithm::Rsa => !self.resumed && self.key.is_some_and(Key::is_rsa),
+            Algorithm::Ecdsa => !self.resumed && self.key.is_some_and(|key| !key.is_rsa()),
             // TLS 1.3 resumes with a fresh key exchange (RFC 8446, psk_dhe_ke).
             Algorithm::X25519 => {
                 let exchanges = !self.resumed || self.version == Version::Tls13;
@@ -200,8 +201,13 @@ mod tests {
             in_flight: 1,
         };
         let needs = |case: Case| Algorithm::ALL.map(|one| case.needs(one));
-        assert_eq!(needs(case(Version::Tls12, false)), [true, true]);
-        assert_eq!(needs(case(Version::Tls12, true)), [false, false]);
-        assert_eq!(needs(case(Version::Tls13, true)), [false, true]);
+        assert_eq!(needs(case(Version::Tls12, false)), [true, true, false]);
+        assert_eq!(needs(case(Version::Tls12, true)), [false, false, false]);
+        assert_eq!(needs(case(Version::Tls13, true)), [false, true, false]);
+        let p384 = Case {
+            key: Some(Key::P384),
+            ..case(Version::Tls13, false)
+        };
+        assert_eq!(needs(p384), [false, true, true]);
     }
 }

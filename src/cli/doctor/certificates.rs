@@ -37,6 +37,8 @@ fn report(listener: &str, certificate: &tls::Certificate, offload: &[Algorithm])
 /// whatever the certificate's key. What acceleration.offload leaves out is told by it.
 fn judge(key: &PKeyRef<Private>, offload: &[Algorithm]) -> (Accelerable, &'static str) {
     let exchange = offload.contains(&Algorithm::X25519);
+    let ecdsa = offload.contains(&Algorithm::Ecdsa);
+    let signs = matches!(curve(key), Some(Nid::X9_62_PRIME256V1 | Nid::SECP384R1));
     match (key.id(), key.bits()) {
         (Id::RSA, 2048 | 3072 | 4096) => match (offload.contains(&Algorithm::Rsa), exchange) {
             (true, true) => {
@@ -53,6 +55,16 @@ fn judge(key: &PKeyRef<Private>, offload: &[Algorithm]) -> (Accelerable, &'stati
                 (Accelerable::No, why)
             }
         },
+        (Id::EC, _) if signs && ecdsa && exchange => {
+            let why = "the key exchange (X25519); the signature by qat_engine and qat_provider \
+                       alone, and by auto only where that is quicker than software";
+            (Accelerable::Partly, why)
+        }
+        (Id::EC, _) if signs && ecdsa => {
+            let why = "the signature, by qat_engine and qat_provider; the key exchange (X25519) is \
+                       masked by acceleration.offload";
+            (Accelerable::Partly, why)
+        }
         _ if !exchange => {
             let why = "not the signature, and x25519 is masked by acceleration.offload";
             (Accelerable::No, why)
@@ -61,10 +73,9 @@ fn judge(key: &PKeyRef<Private>, offload: &[Algorithm]) -> (Accelerable, &'stati
             let why = "the key exchange only: accelerators take RSA of 2048, 3072 and 4096 bits";
             (Accelerable::No, why)
         }
-        (Id::EC, _) => {
-            let why = "the key exchange (X25519); the signature on a card alone, since \
-                       multi-buffer code is no faster at it than OpenSSL";
-            (Accelerable::Partly, why)
+        (Id::EC, _) if signs => {
+            let why = "the key exchange (X25519); ecdsa is masked by acceleration.offload";
+            (Accelerable::No, why)
         }
         _ => {
             let why = "the key exchange only: no accelerator signs with this type of key";
@@ -73,8 +84,12 @@ fn judge(key: &PKeyRef<Private>, offload: &[Algorithm]) -> (Accelerable, &'stati
     }
 }
 
+/// Of an EC key.
+fn curve(key: &PKeyRef<Private>) -> Option<Nid> {
+    key.ec_key().ok()?.group().curve_name()
+}
+
 fn describe(key: &PKeyRef<Private>) -> String {
-    let curve = |key: &PKeyRef<Private>| key.ec_key().ok()?.group().curve_name();
     match key.id() {
         Id::RSA => format!("RSA {}", key.bits()),
         Id::RSA_PSS => format!("RSA-PSS {}", key.bits()),
@@ -124,10 +139,21 @@ mod tests {
         assert_eq!(accelerable, Accelerable::Partly);
         assert!(why.contains("X25519) is masked by acceleration.offload"));
         assert_eq!(rsa(2560), ("RSA 2560".to_owned(), Accelerable::No));
-        let group = EcGroup::from_curve_name(Nid::SECP384R1).expect("P-384");
-        let key = EcKey::generate(&group).expect("a key");
-        let key = PKey::from_ec_key(key).expect("a key");
-        assert_eq!(told(&key), ("ECDSA P-384".to_owned(), Accelerable::Partly));
+        let ec = |curve| {
+            let group = EcGroup::from_curve_name(curve).expect("a curve");
+            let key = EcKey::generate(&group).expect("a key");
+            PKey::from_ec_key(key).expect("a key")
+        };
+        let p384 = ec(Nid::SECP384R1);
+        assert_eq!(told(&p384), ("ECDSA P-384".to_owned(), Accelerable::Partly));
+        let (accelerable, why) = judge(&p384, &[Algorithm::X25519]);
+        assert_eq!(accelerable, Accelerable::No);
+        assert!(why.contains("ecdsa is masked by acceleration.offload"));
+        let (accelerable, why) = judge(&p384, &[Algorithm::Ecdsa]);
+        assert_eq!(accelerable, Accelerable::Partly);
+        assert!(why.contains("X25519) is masked by acceleration.offload"));
+        let p521 = told(&ec(Nid::SECP521R1));
+        assert_eq!(p521, ("ECDSA P-521".to_owned(), Accelerable::No));
         let key = PKey::generate_ed25519().expect("a key");
         assert_eq!(told(&key), ("Ed25519".to_owned(), Accelerable::No));
     }

@@ -19,7 +19,7 @@ pub(in crate::config) struct Acceleration {
     #[serde(default)]
     pub(in crate::config) require: bool,
     /// What is offloaded: `auto`, what was measured at start to gain by it, or a list of
-    /// `rsa` and `x25519`.
+    /// `rsa`, `x25519` and `ecdsa`.
     #[serde(default)]
     pub(in crate::config) offload: Offload,
     /// Handshakes in progress on a worker from which the accelerator is used; with fewer,
@@ -91,6 +91,7 @@ pub(in crate::config) enum Offload {
 pub(in crate::config) enum Algorithm {
     Rsa,
     X25519,
+    Ecdsa,
 }
 
 impl Default for Offload {
@@ -112,7 +113,7 @@ impl JsonSchema for Offload {
         json_schema!({
             "type": ["string", "array"],
             "pattern": "^auto$",
-            "items": { "type": "string", "enum": ["rsa", "x25519"] },
+            "items": { "type": "string", "enum": ["rsa", "x25519", "ecdsa"] },
             "minItems": 1,
             "examples": ["auto", ["rsa", "x25519"]],
         })

@@ -66,6 +66,7 @@ fn algorithms(at: &At<'_>, raw: &[raw::Algorithm]) -> Vec<Algorithm> {
         let name = match name {
             raw::Algorithm::Rsa => Algorithm::Rsa,
             raw::Algorithm::X25519 => Algorithm::X25519,
+            raw::Algorithm::Ecdsa => Algorithm::Ecdsa,
         };
         match algorithms.contains(&name) {
             true => at.item(i).error("stands twice", "remove one"),

@@ -130,9 +130,9 @@ fn process() -> Vec<Row> {
 
 fn acceleration() -> Vec<Row> {
     vec![
-        row!("acceleration.offload", ["auto", ["rsa"], ["x25519", "rsa"]], [
+        row!("acceleration.offload", ["auto", ["rsa"], ["x25519", "rsa"], ["ecdsa"]], [
             "all" => "auto",
-            ["ecdsa"] => "rsa or x25519",
+            ["ecdh"] => "rsa, x25519 or ecdsa",
             ["rsa", "rsa"] => "stands twice",
         ]),
         row!("acceleration.break_even", ["auto", 1, 24], [0 => "at least 1", "some" => "auto or 4"]),

@@ -21,6 +21,7 @@ pub enum Key {
     Rsa3072,
     Rsa4096,
     P256,
+    P384,
 }
 
 impl Key {
@@ -29,13 +30,16 @@ impl Key {
             Key::Rsa2048 => rsa(2048),
             Key::Rsa3072 => rsa(3072),
             Key::Rsa4096 => rsa(4096),
-            Key::P256 => {
-                let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("P-256");
-                let key = EcKey::generate(&group).expect("a P-256 key");
-                PKey::from_ec_key(key).expect("a P-256 key")
-            }
+            Key::P256 => ec(Nid::X9_62_PRIME256V1),
+            Key::P384 => ec(Nid::SECP384R1),
         }
     }
+}
+
+fn ec(curve: Nid) -> PKey<Private> {
+    let group = EcGroup::from_curve_name(curve).expect("a curve");
+    let key = EcKey::generate(&group).expect("an EC key");
+    PKey::from_ec_key(key).expect("an EC key")
 }
 
 fn rsa(bits: u32) -> PKey<Private> {

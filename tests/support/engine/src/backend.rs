@@ -1,10 +1,11 @@
 //! The device as a [`Backend`].
 
 use openssl::derive::Deriver;
+use openssl::ecdsa::EcdsaSig;
 use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::{Padding, Rsa};
-use qat_sys::offload::{Backend, Outcome, RsaKey, X25519Key};
+use qat_sys::offload::{Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 
 use crate::device::{Counts, Device};
 use crate::script::{Operation, Script};
@@ -54,6 +55,21 @@ impl Backend for Simulated {
             Some(output)
         };
         fill(self.0.run(Operation::Rsa, Box::new(compute)), output)
+    }
+
+    fn ecdsa_sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Outcome {
+        let Ok(key) = key.pkey.ec_key() else {
+            return Outcome::Failed;
+        };
+        let hash = hash.to_vec();
+        let compute = move || EcdsaSig::sign(&hash, &key).ok()?.to_der().ok();
+        match self.0.run(Operation::Ecdsa, Box::new(compute)) {
+            Ok(made) => {
+                *signature = made;
+                Outcome::Done
+            }
+            Err(outcome) => outcome,
+        }
     }
 
     fn x25519_generate(&self, key: &mut X25519Key) -> Outcome {

@@ -16,13 +16,15 @@ pub enum Operation {
     Rsa,
     Generate,
     Derive,
+    Ecdsa,
 }
 
 impl Operation {
-    pub(crate) const ALL: [(Operation, &'static str); 3] = [
+    pub(crate) const ALL: [(Operation, &'static str); 4] = [
         (Operation::Rsa, "rsa"),
         (Operation::Generate, "generate"),
         (Operation::Derive, "derive"),
+        (Operation::Ecdsa, "ecdsa"),
     ];
 }
 
@@ -82,7 +84,7 @@ impl FromStr for Answer {
 
 /// Without entries everything is done well, from another thread.
 #[derive(Clone, Debug, Default)]
-pub struct Script([VecDeque<Answer>; 3]);
+pub struct Script([VecDeque<Answer>; Operation::ALL.len()]);
 
 impl Script {
     pub(crate) fn next(&mut self, operation: Operation) -> Answer {

@@ -1,4 +1,4 @@
-//! The device as an ENGINE: OpenSSL's own methods for RSA and X25519, whose results are
+//! The device as an ENGINE: OpenSSL's own methods for RSA, ECDSA and X25519, whose results are
 //! held back until the device has answered. `bind_engine` and `v_check` are what OpenSSL
 //! looks for in an engine's library (engine.h, "dynamic").
 //!
@@ -8,11 +8,11 @@ mod commands;
 mod ffi;
 
 use std::ffi::CStr;
-use std::os::raw::{c_char, c_int, c_uchar, c_ulong, c_void};
+use std::os::raw::{c_char, c_int, c_uchar, c_uint, c_ulong, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-use openssl_sys::{ENGINE, EVP_PKEY, EVP_PKEY_CTX, RSA};
+use openssl_sys::{BIGNUM, EC_KEY, ENGINE, EVP_PKEY, EVP_PKEY_CTX, RSA};
 
 use crate::device::Device;
 use crate::plugin::{self, guarded};
@@ -38,8 +38,10 @@ fn held_back(operation: Operation, output: &mut [u8]) -> bool {
 /// Made once, kept for ever.
 struct Methods {
     rsa: *const ffi::Method,
+    ec: *const ffi::Method,
     x25519: *const ffi::Method,
     private: ffi::RsaOperation,
+    sign: ffi::Sign,
     generate: ffi::Keygen,
     derive: ffi::Derive,
 }
@@ -61,6 +63,14 @@ fn methods() -> Option<&'static Methods> {
             if rsa.is_null() || ffi::RSA_meth_set_priv_enc(rsa, Some(private_encrypt)) != 1 {
                 return None;
             }
+            let software = ffi::EC_KEY_OpenSSL();
+            let ec = ffi::EC_KEY_METHOD_new(software);
+            if ec.is_null() {
+                return None;
+            }
+            let (mut own, mut setup, mut pair) = (None, None, None);
+            ffi::EC_KEY_METHOD_get_sign(software, &mut own, &mut setup, &mut pair);
+            ffi::EC_KEY_METHOD_set_sign(ec, Some(sign), setup, pair);
             let software = ffi::EVP_PKEY_meth_find(X25519);
             let x25519 = ffi::EVP_PKEY_meth_new(X25519, 0);
             if software.is_null() || x25519.is_null() {
@@ -74,8 +84,10 @@ fn methods() -> Option<&'static Methods> {
             ffi::EVP_PKEY_meth_set_derive(x25519, init, Some(self::derive));
             Methods {
                 rsa,
+                ec,
                 x25519,
                 private,
+                sign: own?,
                 generate: generate?,
                 derive: derive?,
             }
@@ -106,6 +118,7 @@ pub unsafe extern "C" fn bind_engine(
                 ffi::ENGINE_set_id(engine, ID.as_ptr()),
                 ffi::ENGINE_set_name(engine, NAME.as_ptr()),
                 ffi::ENGINE_set_RSA(engine, methods.rsa),
+                ffi::ENGINE_set_EC(engine, methods.ec),
                 ffi::ENGINE_set_pkey_meths(engine, Some(pkey_methods)),
                 ffi::ENGINE_set_cmd_defns(engine, commands::DEFINITIONS.as_ptr()),
                 ffi::ENGINE_set_ctrl_function(engine, Some(commands::control)),
@@ -162,6 +175,31 @@ unsafe extern "C" fn private_encrypt(
             done
         } else {
             -1
+        }
+    })
+}
+
+unsafe extern "C" fn sign(
+    kind: c_int,
+    hash: *const c_uchar,
+    hash_len: c_int,
+    signature: *mut c_uchar,
+    len: *mut c_uint,
+    kinv: *const BIGNUM,
+    r: *const BIGNUM,
+    key: *mut EC_KEY,
+) -> c_int {
+    guarded(0, || {
+        let Some(methods) = methods() else { return 0 };
+        // SAFETY: OpenSSL's own operation with what OpenSSL gave us, which tells how many
+        // bytes it has written.
+        unsafe {
+            let done = (methods.sign)(kind, hash, hash_len, signature, len, kinv, r, key);
+            if done != 1 {
+                return done;
+            }
+            let output = std::slice::from_raw_parts_mut(signature, *len as usize);
+            c_int::from(held_back(Operation::Ecdsa, output))
         }
     })
 }

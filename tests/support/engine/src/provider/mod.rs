@@ -1,5 +1,5 @@
-//! The device as a provider: OpenSSL's own implementations of RSA and X25519, borrowed from
-//! the default provider of another library context, whose results are held back until the
+//! The device as a provider: OpenSSL's own implementations of RSA, ECDSA and X25519, borrowed
+//! from the default provider of another library context, whose results are held back until the
 //! device has answered. `OSSL_provider_init` is what OpenSSL looks for in a module
 //! (`provider(7)`).
 //!
@@ -50,12 +50,13 @@ struct Methods {
     /// The default provider's own: its functions get what they expect.
     context: *mut c_void,
     sign: ffi::Private,
+    ecdsa_sign: ffi::Private,
     decrypt: ffi::Private,
     generate: ffi::Generate,
     free: ffi::Free,
     derive: ffi::Derive,
-    keys: [Offered; 3],
-    signatures: [Offered; 2],
+    keys: [Offered; 4],
+    signatures: [Offered; 3],
     ciphers: [Offered; 2],
     exchanges: [Offered; 2],
 }
@@ -71,8 +72,10 @@ fn make() -> Option<Methods> {
     let default = Provider::load(Some(context), "default").ok()?;
     let default: &'static Provider = Box::leak(Box::new(default));
     let rsa_keys = borrow(default, ffi::OP_KEYMGMT, "RSA")?;
+    let ec_keys = borrow(default, ffi::OP_KEYMGMT, "EC")?;
     let keys = borrow(default, ffi::OP_KEYMGMT, "X25519")?;
     let signature = borrow(default, ffi::OP_SIGNATURE, "RSA")?;
+    let ecdsa = borrow(default, ffi::OP_SIGNATURE, "ECDSA")?;
     let cipher = borrow(default, ffi::OP_ASYM_CIPHER, "RSA")?;
     let exchange = borrow(default, ffi::OP_KEYEXCH, "X25519")?;
     // SAFETY: the numbers say which types the functions have (core_dispatch.h); the
@@ -81,17 +84,20 @@ fn make() -> Option<Methods> {
         Some(Methods {
             context: ffi::OSSL_PROVIDER_get0_provider_ctx(default.as_ptr()),
             sign: typed(signature.function(ffi::SIGNATURE_SIGN)?),
+            ecdsa_sign: typed(ecdsa.function(ffi::SIGNATURE_SIGN)?),
             decrypt: typed(cipher.function(ffi::ASYM_CIPHER_DECRYPT)?),
             generate: typed(keys.function(ffi::KEYMGMT_GEN)?),
             free: typed(keys.function(ffi::KEYMGMT_FREE)?),
             derive: typed(exchange.function(ffi::KEYEXCH_DERIVE)?),
             keys: [
                 rsa_keys.unchanged(PROPERTIES),
+                ec_keys.unchanged(PROPERTIES),
                 keys.with(PROPERTIES, ffi::KEYMGMT_GEN, generate as *const ()),
                 Offered::END,
             ],
             signatures: [
                 signature.with(SIGNATURES, ffi::SIGNATURE_SIGN, sign as *const ()),
+                ecdsa.with(PROPERTIES, ffi::SIGNATURE_SIGN, ecdsa_sign as *const ()),
                 Offered::END,
             ],
             ciphers: [
@@ -178,44 +184,35 @@ unsafe extern "C" fn query(
     }
 }
 
-unsafe extern "C" fn sign(
-    context: *mut c_void,
-    output: *mut c_uchar,
-    len: *mut usize,
-    room: usize,
-    input: *const c_uchar,
-    input_len: usize,
-) -> c_int {
-    guarded(0, || {
-        let Some(methods) = METHODS.get() else {
-            return 0;
-        };
-        // SAFETY: OpenSSL's own operation with what OpenSSL gave us.
-        unsafe {
-            let done = (methods.sign)(context, output, len, room, input, input_len);
-            given(Operation::Rsa, done, output, len)
+/// Functions that do a private-key operation by the borrowed one of the same name.
+macro_rules! private {
+    ($($name:ident, $operation:expr;)*) => {$(
+        unsafe extern "C" fn $name(
+            context: *mut c_void,
+            output: *mut c_uchar,
+            len: *mut usize,
+            room: usize,
+            input: *const c_uchar,
+            input_len: usize,
+        ) -> c_int {
+            guarded(0, || {
+                let Some(methods) = METHODS.get() else {
+                    return 0;
+                };
+                // SAFETY: OpenSSL's own operation with what OpenSSL gave us.
+                unsafe {
+                    let done = (methods.$name)(context, output, len, room, input, input_len);
+                    given($operation, done, output, len)
+                }
+            })
         }
-    })
+    )*};
 }
 
-unsafe extern "C" fn decrypt(
-    context: *mut c_void,
-    output: *mut c_uchar,
-    len: *mut usize,
-    room: usize,
-    input: *const c_uchar,
-    input_len: usize,
-) -> c_int {
-    guarded(0, || {
-        let Some(methods) = METHODS.get() else {
-            return 0;
-        };
-        // SAFETY: as for `sign`.
-        unsafe {
-            let done = (methods.decrypt)(context, output, len, room, input, input_len);
-            given(Operation::Rsa, done, output, len)
-        }
-    })
+private! {
+    sign, Operation::Rsa;
+    decrypt, Operation::Rsa;
+    ecdsa_sign, Operation::Ecdsa;
 }
 
 unsafe extern "C" fn derive(
@@ -228,7 +225,7 @@ unsafe extern "C" fn derive(
         let Some(methods) = METHODS.get() else {
             return 0;
         };
-        // SAFETY: as for `sign`.
+        // SAFETY: OpenSSL's own operation with what OpenSSL gave us.
         unsafe {
             let done = (methods.derive)(context, secret, len, room);
             given(Operation::Derive, done, secret, len)
@@ -263,7 +260,7 @@ unsafe extern "C" fn generate(
         let Some(methods) = METHODS.get() else {
             return ptr::null_mut();
         };
-        // SAFETY: as for `sign`. The key is changed no more: a wrong one is not simulated.
+        // SAFETY: as for `derive`. The key is changed no more: a wrong one is not simulated.
         // One that is not given is freed by who made it.
         unsafe {
             let key = (methods.generate)(generation, callback, arg);

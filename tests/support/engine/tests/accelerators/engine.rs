@@ -9,7 +9,7 @@ use qat_sys::offload::Backend;
 use qat_sys::offload::Outcome::{Declined, Done, Failed};
 
 use crate::job::{Job, MODES, work};
-use crate::{exchange, rsa, sign};
+use crate::{CURVES, ecdsa, exchange, keys, rsa, sign, sign_ec, signs};
 
 /// The engine is the process' one: its tests take turns.
 pub(crate) struct Turn(pub(crate) Arc<EngineBackend>, MutexGuard<'static, ()>);
@@ -23,7 +23,7 @@ pub(crate) fn turn(script: &str) -> Option<Turn> {
         let path = simulated::library()?;
         let engine = Engine::load("simulated", &path).unwrap();
         let options = EngineOptions {
-            software_algorithms: Some("0x21".to_owned()),
+            software_algorithms: Some("0x29".to_owned()),
             ..EngineOptions::default()
         };
         Some(Arc::new(EngineBackend::start(engine, &options).unwrap()))
@@ -32,21 +32,29 @@ pub(crate) fn turn(script: &str) -> Option<Turn> {
         eprintln!("SKIPPED: no engines, or no library of this crate");
         return None;
     };
-    let mut engine = Engine::by_id("simulated").unwrap();
-    engine.ctrl("SCRIPT", Some(script)).unwrap();
-    Some(Turn(backend, turn))
+    let turn = Turn(backend, turn);
+    turn.tell(script);
+    Some(turn)
+}
+
+impl Turn {
+    pub(crate) fn tell(&self, script: &str) {
+        let mut engine = Engine::by_id("simulated").unwrap();
+        engine.ctrl("SCRIPT", Some(script)).unwrap();
+    }
 }
 
 #[test]
-fn an_engine_does_both_and_pauses() {
+fn an_engine_does_all_and_pauses() {
     let Some(Turn(backend, _guard)) = turn("rsa=never") else {
         return;
     };
     let algorithms = backend.algorithms();
-    assert!(algorithms.rsa && algorithms.x25519 && backend.name().contains("imulated"));
+    assert!(algorithms.rsa && algorithms.x25519 && algorithms.ecdsa);
+    assert!(backend.name().contains("imulated"));
     for mode in MODES {
-        let (asked, key) = (backend.clone(), rsa());
-        let mut job = Job::start(mode, move || (sign(&*asked, &key), exchange(&*asked)));
+        let (asked, keys) = (backend.clone(), keys());
+        let mut job = Job::start(mode, move || (signs(&*asked, &keys), exchange(&*asked)));
         assert!(!job.is_done(), "it has paused");
         assert_eq!(backend.requests_in_flight(), Some(1));
         job.step();
@@ -56,7 +64,7 @@ fn an_engine_does_both_and_pauses() {
             job.step();
         }
         assert!(job.paused > 0);
-        assert_eq!(job.finish(), ((Done, true), (Done, Done, true)));
+        assert_eq!(job.finish(), ([(Done, true); 3], (Done, Done, true)));
         assert_eq!(backend.requests_in_flight(), Some(0));
     }
 }
@@ -80,12 +88,12 @@ fn an_engine_that_fails_leaves_no_errors_behind() {
             let Some(Turn(asked, _guard)) = turn(script) else {
                 return;
             };
-            let key = rsa();
+            let keys = keys();
             let (got, errors) = work(mode, move || {
-                let got = (sign(&*asked, &key), exchange(&*asked));
+                let got = (signs(&*asked, &keys), exchange(&*asked));
                 (got, openssl::error::ErrorStack::get())
             });
-            assert_eq!(got, (signed, exchanged), "{script}");
+            assert_eq!(got, ([signed; 3], exchanged), "{script}");
             assert!(errors.errors().is_empty(), "{script}: {errors}");
         }
     }
@@ -177,7 +185,7 @@ fn outside_of_a_job_an_engine_is_not_asked() {
     let Some(Turn(backend, _guard)) = turn("*=never") else {
         return;
     };
-    assert_eq!(sign(&*backend, &rsa()), (Declined, false));
+    assert_eq!(signs(&*backend, &keys()), [(Declined, false); 3]);
     let (generated, derived, _) = exchange(&*backend);
     assert_eq!((generated, derived), (Declined, Declined));
 }
@@ -205,9 +213,12 @@ fn keys_of_others_are_taken() {
         (Done, deriver.derive_to_vec().unwrap())
     );
     // What another backend attached is not touched.
-    let (asked, key) = (backend.clone(), rsa());
-    assert!(key.attached.set(Box::new(())).is_ok());
-    assert_eq!(work(MODES[0], move || sign(&*asked, &key)), (Failed, false));
+    let (asked, key, ec) = (backend.clone(), rsa(), ecdsa(CURVES[0]));
+    assert!(key.attached.set(Box::new(())).is_ok() && ec.attached.set(Box::new(())).is_ok());
+    let signed = work(MODES[0], move || {
+        (sign(&*asked, &key), sign_ec(&*asked, &ec))
+    });
+    assert_eq!(signed, ((Failed, false), (Failed, false)));
 }
 
 /// Intel's, by its id; None, and said so, where it does not offload.
@@ -219,7 +230,7 @@ pub(crate) fn qatengine() -> Option<Arc<EngineBackend>> {
             return None;
         }
         let options = EngineOptions {
-            software_algorithms: Some("0x21".to_owned()),
+            software_algorithms: Some("0x29".to_owned()),
             ..EngineOptions::default()
         };
         let engine = Engine::by_id("qatengine");
@@ -246,13 +257,13 @@ pub(crate) fn qatengine() -> Option<Arc<EngineBackend>> {
 }
 
 #[test]
-fn qatengine_does_both_where_it_runs() {
+fn qatengine_does_all_where_it_runs() {
     let Some(backend) = qatengine() else { return };
     for mode in MODES {
-        let key = Arc::new(rsa());
+        let keys = Arc::new(keys());
         let start = || {
-            let (asked, key) = (backend.clone(), key.clone());
-            Job::start(mode, move || (sign(&*asked, &key), exchange(&*asked)))
+            let (asked, keys) = (backend.clone(), keys.clone());
+            Job::start(mode, move || (signs(&*asked, &keys), exchange(&*asked)))
         };
         let mut jobs: Vec<_> = (0..20).map(|_| start()).collect();
         while jobs.iter().any(|job| !job.is_done()) {
@@ -262,7 +273,7 @@ fn qatengine_does_both_where_it_runs() {
         }
         for job in jobs {
             assert!(job.paused > 0, "it has not paused");
-            assert_eq!(job.finish(), ((Done, true), (Done, Done, true)));
+            assert_eq!(job.finish(), ([(Done, true); 3], (Done, Done, true)));
         }
     }
 }

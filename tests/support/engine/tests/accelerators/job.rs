@@ -159,8 +159,8 @@ fn connection(version: SslVersion) -> (TcpStream, JoinHandle<bool>) {
         let mut context = SslContextBuilder::new(SslMethod::tls_client()).unwrap();
         context.set_verify(SslVerifyMode::NONE);
         context.set_max_proto_version(Some(version)).unwrap();
-        // P-256 for certificates, where TLS 1.2 has one list for both.
-        context.set_groups_list("X25519:P-256").unwrap();
+        // The others for certificates, where TLS 1.2 has one list for both.
+        context.set_groups_list("X25519:P-256:P-384").unwrap();
         let mut ssl = Ssl::new(&context.build()).unwrap();
         ssl.set_hostname("localhost").unwrap();
         let stream = TcpStream::connect(address).unwrap();

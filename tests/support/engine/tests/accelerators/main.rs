@@ -11,9 +11,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use openssl::bn::BigNum;
 use openssl::derive::Deriver;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::{Padding, Rsa};
-use qat_sys::offload::{Backend, Outcome, RsaKey, X25519Key};
+use qat_sys::offload::{Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 
 /// Always the same: making one takes long.
 fn generated() -> &'static Rsa<Private> {
@@ -24,6 +26,40 @@ fn generated() -> &'static Rsa<Private> {
 /// A key of 2048 bits, with nothing attached to it.
 fn rsa() -> RsaKey {
     RsaKey::of(generated()).unwrap()
+}
+
+const CURVES: [Nid; 2] = [Nid::X9_62_PRIME256V1, Nid::SECP384R1];
+
+fn ec_key(curve: Nid) -> PKey<Private> {
+    let group = EcGroup::from_curve_name(curve).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+fn ecdsa(curve: Nid) -> EcdsaKey {
+    EcdsaKey::of(ec_key(curve)).unwrap().unwrap()
+}
+
+/// One key of each kind that signs.
+struct Keys {
+    rsa: RsaKey,
+    ec: [EcdsaKey; 2],
+}
+
+fn keys() -> Keys {
+    Keys {
+        rsa: rsa(),
+        ec: CURVES.map(ecdsa),
+    }
+}
+
+/// As [`sign`], with each.
+fn signs(backend: &dyn Backend, keys: &Keys) -> [(Outcome, bool); 3] {
+    let [p256, p384] = &keys.ec;
+    [
+        sign(backend, &keys.rsa),
+        sign_ec(backend, p256),
+        sign_ec(backend, p384),
+    ]
 }
 
 /// Taken by who counts the handshakes that are dropped unfinished, or drops one.
@@ -42,6 +78,13 @@ fn sign(backend: &dyn Backend, key: &RsaKey) -> (Outcome, bool) {
     let mut back = vec![0; 256];
     let taken = public.public_decrypt(&output, &mut back, Padding::NONE);
     (outcome, taken.is_ok() && back == input)
+}
+
+/// The outcome of an ECDSA signature, and whether the public key verifies it.
+fn sign_ec(backend: &dyn Backend, key: &EcdsaKey) -> (Outcome, bool) {
+    let (hash, mut signature) = ([0x5a; 32], Vec::new());
+    let outcome = backend.ecdsa_sign(key, &hash, &mut signature);
+    (outcome, key.software.verifies(&hash, &signature))
 }
 
 /// Both outcomes of a key exchange, and whether the peer gets the same secret.

@@ -4,23 +4,19 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use openssl::derive::Deriver;
-use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
-use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::ssl::SslVersion;
 use qat_sys::Step;
 use qat_sys::handshake::leaked;
 use qat_sys::offload::Outcome::{Declined, Done, Failed};
-use qat_sys::offload::{Algorithm, Offload, Path, X25519Key};
+use qat_sys::offload::{Algorithm, Backend, Path, X25519Key};
 use qat_sys::provider::{ProviderBackend, ProviderError};
 use simulated::Module;
 
-use crate::handshakes::{
-    SCRIPTS, VERSIONS, as_plugin, counted, offload, server_with, together, workers,
-};
+use crate::handshakes::{SCRIPTS, as_plugin, counted, none_fails, offload, together, workers};
 use crate::job::{Job, MODES, work};
-use crate::{exchange, leaks, rsa, sign};
+use crate::{exchange, keys, leaks, rsa, sign, signs};
 
 /// Queries that find RSA in both ways, as signatures, and as a cipher, which signs as well
 /// when nothing is padded.
@@ -73,7 +69,7 @@ fn turn(script: &str) -> Option<Turn> {
 }
 
 #[test]
-fn a_provider_does_both_and_pauses() {
+fn a_provider_does_all_and_pauses() {
     let Some(turn) = turn("rsa=never") else {
         return;
     };
@@ -81,8 +77,8 @@ fn a_provider_does_both_and_pauses() {
         assert_eq!(backend.properties(), query);
         assert_eq!(backend.algorithms(), Algorithm::ALL);
         for mode in MODES {
-            let (asked, key) = (backend.clone(), rsa());
-            let mut job = Job::start(mode, move || (sign(&*asked, &key), exchange(&*asked)));
+            let (asked, keys) = (backend.clone(), keys());
+            let mut job = Job::start(mode, move || (signs(&*asked, &keys), exchange(&*asked)));
             assert!(!job.is_done(), "it has paused");
             job.step();
             turn.module.release();
@@ -90,7 +86,7 @@ fn a_provider_does_both_and_pauses() {
                 job.step();
             }
             assert!(job.paused > 0);
-            assert_eq!(job.finish(), ((Done, true), (Done, Done, true)));
+            assert_eq!(job.finish(), ([(Done, true); 3], (Done, Done, true)));
         }
     }
 }
@@ -115,12 +111,12 @@ fn a_provider_that_fails_leaves_no_errors_behind() {
             let Some(turn) = turn(script) else { return };
             for backend in &turn.backends {
                 turn.module.set_script(script);
-                let (asked, key) = (backend.clone(), rsa());
+                let (asked, keys) = (backend.clone(), keys());
                 let (got, errors) = work(mode, move || {
-                    let got = (sign(&*asked, &key), exchange(&*asked));
+                    let got = (signs(&*asked, &keys), exchange(&*asked));
                     (got, ErrorStack::get())
                 });
-                assert_eq!(got, (signed, exchanged), "{script}");
+                assert_eq!(got, ([signed; 3], exchanged), "{script}");
                 assert!(errors.errors().is_empty(), "{script}: {errors}");
             }
         }
@@ -129,39 +125,13 @@ fn a_provider_that_fails_leaves_no_errors_behind() {
 
 #[test]
 fn no_handshake_fails_with_a_provider() {
-    for (script, rsa, x25519) in SCRIPTS {
-        let Some(turn) = turn(script) else { return };
-        for mode in MODES {
+    let Some(turn) = turn("") else { return };
+    for (script, signed, exchanged) in SCRIPTS {
+        let told = |script: &str| {
             turn.module.set_script(script);
-            let (offload, server) = offload(turn.backend.clone());
-            for version in VERSIONS {
-                Job::handshake(&server, mode, version).finish();
-            }
-            let (rsa, x25519) = (as_plugin(rsa), as_plugin(x25519));
-            let told = format!("{script} {mode:?} {:?}", offload.counters());
-            assert_eq!(counted(&offload, Algorithm::Rsa, rsa), 2, "{told}");
-            assert_eq!(counted(&offload, Algorithm::X25519, x25519), 4, "{told}");
-        }
-    }
-}
-
-#[test]
-fn with_an_ecdsa_certificate_the_key_exchange_is_offloaded() {
-    let Some(turn) = turn("*=later:1") else {
-        return;
-    };
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    for mode in MODES {
-        let offload = Offload::new(turn.backend.clone(), &Algorithm::ALL).unwrap();
-        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-        let server = server_with(&offload, key);
-        for version in VERSIONS {
-            Job::handshake(&server, mode, version).finish();
-        }
-        for path in Path::ALL {
-            assert_eq!(counted(&offload, Algorithm::Rsa, path), 0);
-        }
-        assert_eq!(counted(&offload, Algorithm::X25519, Path::Accelerated), 4);
+            turn.backend.clone() as Arc<dyn Backend>
+        };
+        none_fails(script, as_plugin(signed), as_plugin(exchanged), told);
     }
 }
 
@@ -245,7 +215,7 @@ fn outside_of_a_job_a_provider_is_not_asked() {
     let Some(turn) = turn("*=never") else {
         return;
     };
-    assert_eq!(sign(&*turn.backend, &rsa()), (Declined, false));
+    assert_eq!(signs(&*turn.backend, &keys()), [(Declined, false); 3]);
     let (generated, derived, _) = exchange(&*turn.backend);
     assert_eq!((generated, derived), (Declined, Declined));
 }
@@ -270,7 +240,6 @@ fn keys_of_others_are_taken() {
         let half = peer.raw_public_key().unwrap().try_into().unwrap();
         let asked = turn.backend.clone();
         let (outcome, secret) = work(MODES[0], move || {
-            use qat_sys::offload::Backend;
             let mut secret = [0; 32];
             (asked.x25519_derive(&key, &half, &mut secret), secret)
         });

@@ -9,7 +9,7 @@ use qat_sys::offload::Outcome::{Declined, Done, Failed};
 use simulated::{Script, Simulated};
 
 use crate::job::{Job, MODES, work};
-use crate::{exchange, leaks, rsa, sign};
+use crate::{exchange, keys, leaks, rsa, sign, signs};
 
 fn backend(script: &str) -> Arc<Simulated> {
     Arc::new(Simulated::new(script))
@@ -17,7 +17,7 @@ fn backend(script: &str) -> Arc<Simulated> {
 
 #[test]
 fn it_is_right_whenever_it_completes() {
-    let key = Arc::new(rsa());
+    let keys = Arc::new(keys());
     for mode in MODES {
         for script in [
             "",
@@ -28,11 +28,11 @@ fn it_is_right_whenever_it_completes() {
             "*=batch:2",
         ] {
             let backend = backend(script);
-            let (asked, key) = (backend.clone(), key.clone());
-            let got = work(mode, move || (sign(&*asked, &key), exchange(&*asked)));
-            assert_eq!(got, ((Done, true), (Done, Done, true)), "{script}");
+            let (asked, keys) = (backend.clone(), keys.clone());
+            let got = work(mode, move || (signs(&*asked, &keys), exchange(&*asked)));
+            assert_eq!(got, ([(Done, true); 3], (Done, Done, true)), "{script}");
             let counts = backend.counts();
-            assert_eq!((counts.asked, counts.done), (3, 3), "{script}");
+            assert_eq!((counts.asked, counts.done), (5, 5), "{script}");
         }
     }
 }
@@ -59,12 +59,9 @@ fn it_fails_lies_and_declines() {
     ];
     for mode in MODES {
         for (script, expected) in cases {
-            let (asked, key) = (backend(script), rsa());
-            assert_eq!(
-                work(mode, move || sign(&*asked, &key)),
-                expected,
-                "{script}"
-            );
+            let (asked, keys) = (backend(script), keys());
+            let got = work(mode, move || signs(&*asked, &keys));
+            assert_eq!(got, [expected; 3], "{script}");
         }
     }
 }
