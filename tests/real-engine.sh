@@ -149,7 +149,7 @@ try() { # accelerator, key, what is offloaded of it
     done
     admin /accelerators | grep -q "^$1: in use" || { cat log; fail "$1 is not in use"; }
     answers
-    local algorithm rsa ecdsa x25519 again
+    local algorithm rsa ecdsa x25519 again paused
     # Until enough came at once to fill a batch: what is alone is quicker in software.
     for _ in $(seq 10); do
         crowd
@@ -159,6 +159,9 @@ try() { # accelerator, key, what is offloaded of it
     again=$(($(counted rsa redone) + $(counted ecdsa redone) + $(counted x25519 redone)))
     [ "$x25519" -gt 0 ] || fail "$1: no X25519 was offloaded"
     [ "$again" -eq 0 ] || fail "$1: $again operations were done again"
+    # What an engine does by itself, in software, does not pause.
+    paused=$(admin /metrics | sed -n 's/^gateway_accelerator_pauses_total{.*} //p')
+    [ "$paused" -ge $((rsa + ecdsa + x25519)) ] || fail "$1: $paused pauses are too few"
     for algorithm in rsa ecdsa; do
         if [ "$algorithm" = "$3" ]; then
             [ "${!algorithm}" -gt 0 ] || fail "$1: no $algorithm was offloaded"

@@ -172,8 +172,7 @@ fn crowd(
     Ok(began.elapsed().max(process_cpu() - cpu))
 }
 
-/// Results have been verified by the self-test; here only the time counts, with that of the
-/// verification where it counts.
+/// Results have been verified by the self-test; here only the time counts.
 fn operate(backend: &dyn Backend, algorithm: Algorithm) {
     match algorithm {
         Algorithm::Rsa => {
@@ -195,7 +194,7 @@ fn operate(backend: &dyn Backend, algorithm: Algorithm) {
         Algorithm::Ecdsa => {
             let Ok([p256, ..]) = ecdsa_keys() else { return };
             let (hash, mut signature) = ([0x5a; 32], Vec::new());
-            // It takes longer than to sign in software.
+            // As the provider does with each: it takes longer than to sign in software.
             if backend.ecdsa_sign(p256, &hash, &mut signature) == Outcome::Done {
                 black_box(p256.software.verifies(&hash, &signature));
             }

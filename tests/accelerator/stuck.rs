@@ -26,7 +26,10 @@ async fn a_stuck_operation_ends_its_own_handshake_alone() {
             return;
         };
         let gateway = setup.listener("/handshake_timeout", "3s").start();
-        for (round, operation) in ["rsa", "generate", "derive"].into_iter().enumerate() {
+        for (round, operation) in ["rsa", "ecdsa", "generate", "derive"]
+            .into_iter()
+            .enumerate()
+        {
             let told = format!("{completion} {operation}");
             let lost = (round as u64 + 1) * 3;
             tell(&gateway, &format!("{operation}=never,never,never,later:1"));

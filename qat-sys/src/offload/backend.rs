@@ -95,6 +95,7 @@ impl RsaKey {
 pub struct EcdsaKey {
     /// As OpenSSL has it.
     pub pkey: PKey<Private>,
+    /// For what is done in software: it signs, and it verifies what a backend has signed.
     pub software: ecdsa::Key,
     /// Set by the backend that serves the key, at its first use.
     pub attached: OnceLock<Attachment>,
