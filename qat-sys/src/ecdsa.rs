@@ -1,7 +1,7 @@
-//! ECDSA (FIPS 186-5) with P-256 and P-384 in software, by AWS-LC, which signs with P-256 in
-//! 20 µs where OpenSSL takes 29 (AMD Zen 3).
+//! ECDSA (FIPS 186-5) with P-256 and P-384 in software, by AWS-LC, which signs in 19 and
+//! 93 µs where OpenSSL 3.0 takes 30 and 775, and verifies in 66 and 240 (Intel Xeon).
 //!
-//! Small enough for an async job's stack.
+//! Small enough for an async job's stack: to verify with P-384 takes 8 KiB of it.
 
 use std::ptr::{self, NonNull};
 

@@ -12,6 +12,7 @@ use qat_gateway::accelerator::{
 use serde_json::json;
 use support::client::curl::Curl;
 
+use super::engine::offloading;
 use crate::{h2_backend, setup};
 
 const EXIT_UNAVAILABLE: i32 = 69;
@@ -113,6 +114,20 @@ fn a_provider_that_loads_is_not_claimed_to_offload() {
                  \"provider=legacy\" finds no RSA, X25519 or ECDSA of its own\n";
     let stderr = &exited.stderr;
     assert!(stderr.contains(words), "no {words:?} in {stderr}");
+}
+
+/// An engine does in software what its mask leaves out, and says nothing.
+#[test]
+fn what_an_engine_does_not_offload_is_not_claimed() {
+    let backend = h2_backend();
+    let Some(setup) = offloading(&backend, "callback") else {
+        return;
+    };
+    let gateway = setup
+        .set("/acceleration/qat_engine/software_algorithms", "0x21")
+        .start();
+    let (_, page) = gateway.admin_get("/accelerators").expect("an answer");
+    assert!(page.contains("offloads rsa and x25519, from 1 "), "{page}");
 }
 
 #[test]

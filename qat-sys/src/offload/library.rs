@@ -61,7 +61,7 @@ pub struct Offload {
 }
 
 impl Offload {
-    /// What is not among `algorithms` is done by OpenSSL's default provider.
+    /// What is not among `algorithms` is done in software.
     pub fn new(backend: Arc<dyn Backend>, algorithms: &[Algorithm]) -> Result<Offload, ErrorStack> {
         let counters = Arc::new(Counters::default());
         let shared = Arc::new(Shared {

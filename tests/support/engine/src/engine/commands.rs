@@ -3,11 +3,12 @@
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_int, c_long, c_void};
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use openssl_sys::ENGINE;
 
 use super::ffi::{Definition, FLAG_INTERNAL, FLAG_NO_INPUT, FLAG_STRING};
-use super::{device, guarded};
+use super::{MASK, device, guarded};
 use crate::script::Script;
 
 // OpenSSL keeps the numbers below 200 to itself.
@@ -94,7 +95,13 @@ unsafe fn obey(command: u32, number: c_long, pointer: *mut c_void) -> Option<()>
             // As it was when it was loaded.
             device().poll_externally(false);
         }
-        SW_ALGO_BITMAP if !pointer.is_null() => {}
+        SW_ALGO_BITMAP if !pointer.is_null() => {
+            // SAFETY: as above.
+            let mask = unsafe { CStr::from_ptr(pointer.cast::<c_char>()) };
+            let digits = mask.to_str().ok()?.trim_start_matches("0x");
+            let mask = u64::from_str_radix(digits, 16).ok()?;
+            MASK.store(mask, Ordering::Relaxed);
+        }
         RELEASE => device().release(),
         ENABLE_EXTERNAL_POLLING => device().poll_externally(true),
         ENABLE_HEURISTIC_POLLING => {}
