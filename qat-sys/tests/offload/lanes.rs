@@ -31,7 +31,7 @@ struct Lanes {
 
 /// All operations of jobs on this thread, one alone as well. None where there are no lanes.
 fn lanes() -> Option<Lanes> {
-    let always = Table::new(|_| Cost::new(1.0, [0.5; LANES]));
+    let always = Table::new(|_| Cost::new(100.0, [1.0; LANES]));
     let batch = Batch::new(library()?, always, Limits::default());
     let offload = Offload::new(Arc::new(Multibuffer), &Algorithm::ALL).unwrap();
     Some(Lanes { offload, batch })
