@@ -105,6 +105,15 @@ pub struct Active {
 }
 
 impl Active {
+    /// Handshakes in progress from which something is certainly offloaded: of fewer, no
+    /// two may meet in a batch.
+    pub fn certain(&self) -> usize {
+        match self.source {
+            Source::Lanes { .. } => self.break_even.max(2 * lanes::LANES),
+            _ => self.break_even,
+        }
+    }
+
     /// Operations that may wait on a worker, where the gateway itself queues them.
     pub fn queue(&self) -> Option<usize> {
         match self.source {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::queue::{Group, Operands, Operation, Queue, Slot};
+use super::worth::Worth;
 use super::{Counters, Kind, LANES, Library, Scratch, Table};
 use crate::job::{self, Pausing};
 use crate::offload::Outcome;
@@ -44,6 +45,7 @@ pub struct Batch(Rc<Inner>);
 pub(super) struct Inner {
     library: &'static Library,
     table: Table,
+    worth: Worth,
     queue: RefCell<Queue>,
     /// Settled, and about to be woken.
     settled: RefCell<VecDeque<Operation>>,
@@ -60,6 +62,7 @@ impl Batch {
     pub fn new(library: &'static Library, table: Table, limits: Limits) -> Batch {
         let inner = Rc::new(Inner {
             library,
+            worth: Worth::new(|kind| *table.of(kind)),
             table,
             queue: RefCell::default(),
             settled: RefCell::default(),
@@ -175,7 +178,8 @@ impl Inner {
     /// Whether an operation of this kind may gain by waiting for others.
     pub(super) fn takes(&self, kind: Kind) -> bool {
         let least = self.table.of(kind).break_even();
-        self.library.supports(kind) && least.is_some_and(|least| least <= self.in_progress.get())
+        let enough = least.is_some_and(|least| least <= self.in_progress.get());
+        self.library.supports(kind) && enough && self.worth.queues(kind)
     }
 
     /// Queues the operation and pauses the current job until it has been run.
@@ -228,6 +232,7 @@ impl Inner {
     fn run(&self, group: Group) {
         let size = group.operations.len();
         let cost = self.table.of(group.kind);
+        self.worth.add(group.kind, size, cost.worth(size));
         if size < LANES && !cost.gains(size) {
             return self.decline(group);
         }

@@ -1,7 +1,7 @@
 //! RSA keys in the library's form: the numbers of the Chinese remainder theorem as
 //! 64-bit limbs, the lowest first.
 
-use openssl::bn::{BigNum, BigNumRef};
+use openssl::bn::{BigNum, BigNumContext, BigNumRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::Private;
 use openssl::rand;
@@ -24,17 +24,25 @@ pub struct Limbs {
 }
 
 impl Limbs {
-    /// None if the library does not do such a key: another size, primes that are not half
-    /// as long as the modulus, or the lesser prime first.
+    /// None if the library does not do such a key: another size, or primes that are not
+    /// half as long as the modulus.
     pub fn of(key: &RsaKey) -> Option<Limbs> {
         let bits = usize::try_from(key.n.num_bits()).ok()?;
         let kind = Kind::rsa(bits)?;
         let half = |prime: &BigNumRef| usize::try_from(prime.num_bits()).ok() == Some(bits / 2);
-        // The library subtracts modulo p what has been reduced modulo q.
-        if !half(&key.p) || !half(&key.q) || key.p <= key.q {
+        if !half(&key.p) || !half(&key.q) || key.p == key.q {
             return None;
         }
-        let parts = [&key.p, &key.q, &key.dp, &key.dq, &key.qinv];
+        let pinv;
+        // The library subtracts modulo p what has been reduced modulo q, so the greater
+        // prime comes first. Not every program that makes keys puts it there.
+        let parts = match key.p > key.q {
+            true => [&key.p, &key.q, &key.dp, &key.dq, &key.qinv],
+            false => {
+                pinv = inverse(&key.p, &key.q).ok()?;
+                [&key.q, &key.p, &key.dq, &key.dp, &pinv]
+            }
+        };
         let mut numbers = Zeroizing::new(Vec::with_capacity(parts.len() * bits / 128));
         for part in parts {
             append(&mut numbers, part, bits / 16)?;
@@ -74,6 +82,14 @@ impl Limbs {
         let length = self.numbers.len() / 5;
         std::array::from_fn(|number| self.numbers[number * length..].as_ptr())
     }
+}
+
+/// `number` to the power of -1, modulo `prime`; of both, neither tells by its timing.
+fn inverse(number: &BigNumRef, prime: &BigNumRef) -> Result<BigNum, ErrorStack> {
+    let (mut number, mut inverse) = (number.to_owned()?, BigNum::new_secure()?);
+    number.set_const_time();
+    inverse.mod_inverse(&number, prime, &mut *BigNumContext::new_secure()?)?;
+    Ok(inverse)
 }
 
 fn append(limbs: &mut Vec<u64>, number: &BigNum, length: usize) -> Option<()> {

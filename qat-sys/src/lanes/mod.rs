@@ -32,6 +32,7 @@ mod operations;
 mod queue;
 mod search;
 mod self_test;
+mod worth;
 
 pub use backend::Multibuffer;
 pub use batch::{Batch, Limits};

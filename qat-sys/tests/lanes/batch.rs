@@ -13,7 +13,7 @@ pub type Derived = (Outcome, [u8; 32]);
 
 /// Lanes gain from `least` operations on.
 fn gaining_from(least: usize) -> Table {
-    Table::new(|_| Cost::new(1.0, [least as f64 - 0.5; LANES]))
+    Table::new(|_| Cost::new(1000.0, [1000.0 * least as f64 - 500.0; LANES]))
 }
 
 pub fn batch(least: usize) -> Option<Batch> {
@@ -216,4 +216,31 @@ fn a_job_never_resumed_disturbs_nobody() {
     let other = derive_any();
     assert_eq!(batch.run_all(), 2);
     assert_eq!(other.finish().0, Outcome::Done);
+}
+
+/// Alone over and over again, an operation is soon done without a pause, but for trials; in
+/// a crowd they meet again.
+#[test]
+fn what_saves_nothing_is_not_queued() {
+    let Some(batch) = batch(2) else { return };
+    let alone = |count: usize| {
+        let before = batch.counters().of(Kind::X25519Derive).declined();
+        for _ in 0..count {
+            let job = derive_any();
+            batch.run_all();
+            assert_eq!(job.finish().0, Outcome::Declined);
+        }
+        batch.counters().of(Kind::X25519Derive).declined() - before
+    };
+    let queued = alone(2048);
+    assert!(queued > 32 && queued < 400, "{queued}");
+    assert_eq!(alone(1024), 64, "a trial");
+    let crowd = || {
+        let jobs: Vec<_> = (0..LANES).map(|_| derive_any()).collect();
+        batch.run_all();
+        jobs.into_iter().all(|job| job.finish().0 == Outcome::Done)
+    };
+    assert!(!crowd());
+    assert!((0..256).any(|_| crowd()));
+    assert!((0..100).all(|_| crowd()));
 }

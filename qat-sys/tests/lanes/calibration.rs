@@ -10,6 +10,11 @@ fn the_break_even_is_where_lanes_become_quicker() {
     assert_eq!(cost.break_even(), Some(3));
     assert!(!cost.gains(0) && !cost.gains(2) && cost.gains(3) && cost.gains(8) && !cost.gains(9));
     assert_eq!(Cost::new(100.0, [900.0; LANES]).break_even(), None);
+    assert_eq!(cost.saving(2), 0.0);
+    assert_eq!(cost.saving(5), 50.0);
+    let little = Cost::new(10.0, [60.0; LANES]);
+    assert!(little.gains(8));
+    assert_eq!(little.break_even(), None, "a pause costs more");
     assert_eq!(Cost::NEVER.break_even(), None);
 }
 
@@ -24,7 +29,7 @@ fn a_disturbed_measurement_is_mended_by_its_neighbours() {
 fn a_table_has_a_cost_for_every_kind() {
     let table = Table::new(|kind| match kind {
         Kind::Rsa4096 => Cost::NEVER,
-        _ => Cost::new(2.0, [3.0; LANES]),
+        _ => Cost::new(200.0, [300.0; LANES]),
     });
     assert_eq!(table.of(Kind::Rsa4096).break_even(), None);
     assert_eq!(table.of(Kind::X25519Derive).break_even(), Some(2));

@@ -5,9 +5,13 @@
 //! | `handshakes` | TLS through it, whatever the backend does |
 //! | `key_schedule` | secrets that both ends of a connection derive |
 //! | `agreement` | its results against those of OpenSSL's own provider |
+//! | `lanes` | the same with libcrypto_mb behind it |
 
 mod agreement;
+#[path = "../support/crypto_mb.rs"]
+mod crypto_mb;
 mod evp;
 mod handshakes;
 mod key_schedule;
+mod lanes;
 mod support;

@@ -209,7 +209,7 @@ fn expected(case: &Case, active: Option<&Active>) -> Expected {
     if !active.algorithms.iter().any(|one| case.needs(*one)) {
         return Expected::NothingToOffload;
     }
-    match case.in_flight < active.break_even {
+    match case.in_flight < active.certain() {
         true => Expected::BelowBreakEven,
         false => Expected::Offload,
     }
