@@ -12,7 +12,8 @@
 //!
 //! Nothing runs by itself: no thread, no timer. The worker's flusher asks
 //! [`Batch::poll_waiting`], lets everything that is ready queue its operations, and runs.
-//! What does not gain is declined, and then done by OpenSSL inside its job.
+//! What does not gain is declined, and then done in software inside its job; a kind that
+//! has not gained lately is not queued at all, but for trials.
 //!
 //! Invariants:
 //! - One [`Batch`] per thread. An operation is queued, run and resumed on that thread.
