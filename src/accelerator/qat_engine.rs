@@ -8,7 +8,7 @@ use qat_sys::engine::{Engine, EngineBackend, EngineError};
 use super::active::Source;
 use super::cards::hardware;
 use super::params::{EngineParams, Polling, QATENGINE};
-use super::{Accelerator, AcceleratorName, Algorithm, Loaded, Reason, System};
+use super::{Accelerator, AcceleratorName, Loaded, Reason, System};
 
 /// An engine by its id; its library is named, or where OpenSSL looks for engines
 /// (OPENSSL_ENGINES).
@@ -30,13 +30,7 @@ impl Accelerator for QatEngine {
                 error: error.to_string(),
             }]
         })?;
-        let can = backend.algorithms();
-        let algorithms = [
-            (can.rsa, Algorithm::Rsa),
-            (can.x25519, Algorithm::X25519),
-            (can.ecdsa, Algorithm::Ecdsa),
-        ];
-        let algorithms = algorithms.into_iter().filter(|(can, _)| *can);
+        let algorithms = backend.algorithms().to_vec();
         let what = format!("the engine {} ({})", self.params.id, backend.name());
         let backend = Arc::new(backend);
         Ok(Loaded {
@@ -47,7 +41,7 @@ impl Accelerator for QatEngine {
                     Source::Polled(backend, self.params.poll_interval)
                 }
             }),
-            algorithms: algorithms.map(|(_, algorithm)| algorithm).collect(),
+            algorithms,
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use super::{Algorithms, EngineError, EngineOptions};
-use crate::offload::{Backend, Outcome, RsaKey, X25519Key};
+use super::{EngineError, EngineOptions};
+use crate::offload::{Algorithm, Backend, Outcome, RsaKey, X25519Key};
 
 #[derive(Debug)]
 pub struct Engine(Infallible);
@@ -55,7 +55,7 @@ impl EngineBackend {
         match engine.0 {}
     }
 
-    pub fn algorithms(&self) -> Algorithms {
+    pub fn algorithms(&self) -> &[Algorithm] {
         match self.0 {}
     }
 

@@ -27,9 +27,8 @@ use openssl_sys::{
     EVP_PKEY_new_raw_private_key, EVP_PKEY_new_raw_public_key,
 };
 
-use super::{Algorithms, Engine, EngineError, EngineOptions, Initialised, Polling, ffi, keys};
-use crate::job;
-use crate::offload::{Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
+use super::{Engine, EngineError, EngineOptions, Initialised, Polling, ffi, keys};
+use crate::offload::{Algorithm, Backend, EcdsaKey, Outcome, RsaKey, X25519Key, asked};
 
 /// Which of its counters qatengine tells the address of, after its `e_qat.h`.
 const ASYMMETRIC_ON_CARDS: c_long = 1;
@@ -39,7 +38,7 @@ const ASYMMETRIC_IN_LANES: c_long = 4;
 pub struct EngineBackend {
     engine: ManuallyDrop<Initialised>,
     polling: Polling,
-    algorithms: Algorithms,
+    algorithms: Vec<Algorithm>,
     /// Counters of the engine, which stays loaded.
     in_flight: Vec<&'static AtomicI32>,
 }
@@ -75,8 +74,12 @@ impl EngineBackend {
 
     /// What the engine has methods for. It may still do an operation in software, for
     /// instance one that its mask leaves out: only a pause tells.
-    pub fn algorithms(&self) -> Algorithms {
-        self.algorithms
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    fn can(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm)
     }
 
     /// As [`Engine::name`].
@@ -151,7 +154,7 @@ impl EngineBackend {
         self.engine.as_ptr()
     }
 
-    fn generate(&self, key: &mut X25519Key) -> Result<(), ErrorStack> {
+    fn generate(&self, key: &mut X25519Key) -> Done {
         // SAFETY: a valid engine, of which the context takes its own reference; the new
         // context is owned from here on.
         let mut context = unsafe { owned(EVP_PKEY_CTX_new_id(Id::X25519.as_raw(), self.ptr()))? };
@@ -167,7 +170,7 @@ impl EngineBackend {
             return Err(ErrorStack::get());
         }
         key.attached = Some(Box::new(made));
-        Ok(())
+        Ok(true)
     }
 
     /// A key from its raw half. Naming the engine makes it one of the old kind, that engines
@@ -185,7 +188,7 @@ impl EngineBackend {
         }
     }
 
-    fn derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Derived {
+    fn derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Done {
         let kept = key.attached.as_ref();
         let kept: Option<&PKey<Private>> = kept.and_then(|kept| kept.as_ref().downcast_ref());
         let made;
@@ -210,56 +213,48 @@ impl EngineBackend {
 /// `EVP_PKEY_new_raw_private_key` or its sister.
 type NewRaw =
     unsafe extern "C" fn(c_int, *mut ENGINE, *const c_uchar, usize) -> *mut openssl_sys::EVP_PKEY;
-type Derived = Result<bool, ErrorStack>;
+/// Whether a result of the right length is there.
+type Done = Result<bool, ErrorStack>;
 
 impl Backend for EngineBackend {
     fn rsa_private(&self, key: &RsaKey, input: &[u8], output: &mut [u8]) -> Outcome {
-        if !self.algorithms.rsa || !job::in_job() {
-            return Outcome::Declined;
-        }
-        let rsa = keys::held(&key.attached, self.ptr(), || keys::rsa(self.ptr(), key));
-        outcome(rsa.is_some_and(|rsa| keys::private(rsa, input, output)))
+        asked(self.can(Algorithm::Rsa), || {
+            let rsa = keys::held(&key.attached, self.ptr(), || keys::rsa(self.ptr(), key));
+            Ok(rsa.is_some_and(|rsa| keys::private(rsa, input, output)))
+        })
     }
 
     fn ecdsa_sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Outcome {
-        if !self.algorithms.ecdsa || !job::in_job() {
-            return Outcome::Declined;
-        }
-        let ec = keys::held(&key.attached, self.ptr(), || keys::ec(self.ptr(), key));
-        outcome(ec.is_some_and(|ec| keys::sign(ec, hash, signature)))
+        asked(self.can(Algorithm::Ecdsa), || {
+            let ec = keys::held(&key.attached, self.ptr(), || keys::ec(self.ptr(), key));
+            Ok(ec.is_some_and(|ec| keys::sign(ec, hash, signature)))
+        })
     }
 
     fn x25519_generate(&self, key: &mut X25519Key) -> Outcome {
-        if !self.algorithms.x25519 || !job::in_job() {
-            return Outcome::Declined;
-        }
-        outcome(self.generate(key).is_ok())
+        asked(self.can(Algorithm::X25519), || self.generate(key))
     }
 
     fn x25519_derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Outcome {
-        if !self.algorithms.x25519 || !job::in_job() {
-            return Outcome::Declined;
-        }
-        outcome(self.derive(key, peer, secret).unwrap_or(false))
+        asked(self.can(Algorithm::X25519), || {
+            self.derive(key, peer, secret)
+        })
     }
 }
 
-/// Empties OpenSSL's queue, too: engines leave errors behind when all went well.
-fn outcome(done: bool) -> Outcome {
-    drop(ErrorStack::get());
-    if done { Outcome::Done } else { Outcome::Failed }
-}
-
-fn algorithms(engine: *mut ENGINE) -> Algorithms {
+fn algorithms(engine: *mut ENGINE) -> Vec<Algorithm> {
     // SAFETY: a valid reference; the methods are only compared with null.
-    let algorithms = unsafe {
-        let has_pkeys = ffi::ENGINE_get_pkey_meths(engine).is_some();
-        Algorithms {
-            rsa: !ffi::ENGINE_get_RSA(engine).is_null(),
-            ecdsa: !ffi::ENGINE_get_EC(engine).is_null(),
-            x25519: has_pkeys && !ffi::ENGINE_get_pkey_meth(engine, Id::X25519.as_raw()).is_null(),
+    let has = |algorithm: &Algorithm| unsafe {
+        match algorithm {
+            Algorithm::Rsa => !ffi::ENGINE_get_RSA(engine).is_null(),
+            Algorithm::Ecdsa => !ffi::ENGINE_get_EC(engine).is_null(),
+            Algorithm::X25519 => {
+                ffi::ENGINE_get_pkey_meths(engine).is_some()
+                    && !ffi::ENGINE_get_pkey_meth(engine, Id::X25519.as_raw()).is_null()
+            }
         }
     };
+    let algorithms = Algorithm::ALL.into_iter().filter(has).collect();
     drop(ErrorStack::get());
     algorithms
 }

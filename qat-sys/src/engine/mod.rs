@@ -33,14 +33,6 @@ pub use options::{EngineOptions, Polling};
 /// distributions' and gone in OpenSSL 4.
 pub const PRESENT: bool = cfg!(engines);
 
-/// What an engine has methods for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Algorithms {
-    pub rsa: bool,
-    pub x25519: bool,
-    pub ecdsa: bool,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("this OpenSSL has no engines")]

@@ -62,7 +62,7 @@ impl Batch {
     pub fn new(library: &'static Library, table: Table, limits: Limits) -> Batch {
         let inner = Rc::new(Inner {
             library,
-            worth: Worth::new(|kind| *table.of(kind)),
+            worth: Worth::new(&table),
             table,
             queue: RefCell::default(),
             settled: RefCell::default(),

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use super::{Cost, Kind, LANES};
+use super::{Kind, LANES, Table};
 
 /// Operations over which it is averaged.
 const MEMORY: f64 = 32.0;
@@ -26,9 +26,9 @@ struct Recent {
 
 impl Worth {
     /// Full batches, until it turns out otherwise.
-    pub(super) fn new(cost: impl Fn(Kind) -> Cost) -> Worth {
+    pub(super) fn new(table: &Table) -> Worth {
         Worth(Kind::ALL.map(|kind| Recent {
-            gained: Cell::new(cost(kind).worth(LANES)),
+            gained: Cell::new(table.of(kind).worth(LANES)),
             passed: Cell::new(0),
         }))
     }

@@ -8,7 +8,7 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::RsaRef;
 
-use crate::ecdsa;
+use crate::{ecdsa, job};
 
 /// What a backend keeps with a key, for instance its own form of it.
 pub type Attachment = Box<dyn Any + Send + Sync>;
@@ -48,6 +48,21 @@ pub trait Backend: Send + Sync {
 
     /// The last signature of this thread did not verify: the caller did it again.
     fn refuted(&self) {}
+}
+
+/// Asks an accelerator behind one of OpenSSL's interfaces, if it can do the operation and the
+/// caller is in a job: true if the result is there. Nothing stays in OpenSSL's queue of
+/// errors: engines and providers leave some behind when all went well, too.
+pub(crate) fn asked(can: bool, operation: impl FnOnce() -> Result<bool, ErrorStack>) -> Outcome {
+    if !can || !job::in_job() {
+        return Outcome::Declined;
+    }
+    let done = operation();
+    drop(ErrorStack::get());
+    match done {
+        Ok(true) => Outcome::Done,
+        Ok(false) | Err(_) => Outcome::Failed,
+    }
 }
 
 /// An RSA private key with two primes, in OpenSSL's numbers, which are wiped when freed.

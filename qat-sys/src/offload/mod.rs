@@ -47,6 +47,7 @@ mod x25519_exchange;
 mod x25519_key;
 mod x25519_pair;
 
+pub(crate) use backend::asked;
 pub use backend::{Attachment, Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 pub use counters::{Algorithm, Counters, Path};
 pub use library::{Offload, fips};

@@ -28,8 +28,7 @@ use openssl_sys::EVP_PKEY_get_raw_private_key;
 
 use super::chosen::{CIPHER, Chosen, EXCHANGE, KEYS, SIGNATURE};
 use super::{Private, ProviderError};
-use crate::job;
-use crate::offload::{Algorithm, Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
+use crate::offload::{Algorithm, Backend, EcdsaKey, Outcome, RsaKey, X25519Key, asked};
 
 /// A provider that does the private-key work of an offloading provider.
 pub struct ProviderBackend {
@@ -181,39 +180,21 @@ type Done = Result<bool, ErrorStack>;
 impl Backend for ProviderBackend {
     fn rsa_private(&self, key: &RsaKey, input: &[u8], output: &mut [u8]) -> Outcome {
         match self.rsa {
-            Some(raw) if job::in_job() => outcome(self.private(raw, key, input, output)),
-            _ => Outcome::Declined,
+            Some(raw) => asked(true, || self.private(raw, key, input, output)),
+            None => Outcome::Declined,
         }
     }
 
     fn ecdsa_sign(&self, key: &EcdsaKey, hash: &[u8], signature: &mut Vec<u8>) -> Outcome {
-        if !self.ecdsa || !job::in_job() {
-            return Outcome::Declined;
-        }
-        outcome(self.sign(key, hash, signature))
+        asked(self.ecdsa, || self.sign(key, hash, signature))
     }
 
     fn x25519_generate(&self, key: &mut X25519Key) -> Outcome {
-        if !self.x25519 || !job::in_job() {
-            return Outcome::Declined;
-        }
-        outcome(self.generate(key))
+        asked(self.x25519, || self.generate(key))
     }
 
     fn x25519_derive(&self, key: &X25519Key, peer: &[u8; 32], secret: &mut [u8; 32]) -> Outcome {
-        if !self.x25519 || !job::in_job() {
-            return Outcome::Declined;
-        }
-        outcome(self.derive(key, peer, secret))
-    }
-}
-
-/// Empties OpenSSL's queue, too: providers leave errors behind when all went well.
-fn outcome(done: Done) -> Outcome {
-    drop(ErrorStack::get());
-    match done {
-        Ok(true) => Outcome::Done,
-        Ok(false) | Err(_) => Outcome::Failed,
+        asked(self.x25519, || self.derive(key, peer, secret))
     }
 }
 

@@ -111,7 +111,11 @@ fn ec_keys_can_be_taken_over() {
 
 #[test]
 fn every_hash_and_curve_of_ecdsa_works() {
-    for offload in [Offload::software().unwrap(), offload(Behaviour::Right)] {
+    // OpenSSL alone signs with P-521; the software's context counts nothing.
+    for (offload, expected) in [
+        (Offload::software().unwrap(), [0, 0, 0]),
+        (offload(Behaviour::Right), [10, 4, 0]),
+    ] {
         for kind in [Kind::Ecdsa, Kind::P384, Kind::P521] {
             let context = server(&offload, kind);
             for version in VERSIONS {
@@ -122,9 +126,7 @@ fn every_hash_and_curve_of_ecdsa_works() {
                 handshake(&context, SslVersion::TLS1_2, Some(scheme)).unwrap();
             }
         }
-        // OpenSSL alone signs with P-521; the software's context counts nothing.
-        let expected = [[10, 4, 0], [0, 0, 0]];
-        assert!(expected.contains(&counted(&offload, Algorithm::Ecdsa)));
+        assert_eq!(counted(&offload, Algorithm::Ecdsa), expected);
     }
 }
 
