@@ -20,6 +20,7 @@ use super::forward::{Downstream, Flow, Outgoing};
 use super::headers;
 use super::pump::{Pump, PumpError};
 use super::response::Source;
+use crate::route::RouteParams;
 use crate::upstream::{H2Lease, Http1Lease, Lease, unprocessed};
 
 /// Interim responses that wait for their turn; no exchange has that many.
@@ -57,22 +58,10 @@ async fn h2<D: Downstream>(
     mut lease: H2Lease,
     out: &mut Outgoing,
 ) -> Attempt {
-    let mut request = std::mem::take(&mut out.request);
-    let body = std::mem::replace(&mut out.body, Body::Empty);
-    *request.version_mut() = Version::HTTP_2;
-    // Only what h2 itself needs goes along.
-    request.extensions_mut().clear();
-    let end = body.is_end();
-    let (mut response, sink) = match lease.send(request, end) {
+    let (mut response, mut upload) = match send_h2(flow.route, &mut lease, out) {
         Ok(sent) => sent,
         // An error here means that nothing was sent.
-        Err(error) => return Attempt::Again(body, broken(&error)),
-    };
-    let mut upload = match end {
-        true => Pump::finished(sink),
-        false => Pump::new(body, sink)
-            .limited(flow.route.max_body)
-            .remembering(flow.route.retry.buffer),
+        Err((body, error)) => return Attempt::Again(body, broken(&error)),
     };
     let answer = std::future::poll_fn(|cx| poll_h2(flow, &mut response, &mut upload, cx)).await;
     match answer {
@@ -99,6 +88,30 @@ async fn h2<D: Downstream>(
                 None => Attempt::Failed(failure),
             }
         }
+    }
+}
+
+/// Not in the future of [`h2`], which would keep the room for what is gone.
+fn send_h2(
+    route: &RouteParams,
+    lease: &mut H2Lease,
+    out: &mut Outgoing,
+) -> Result<(ResponseFuture, Pump), (Body, h2::Error)> {
+    let mut request = std::mem::take(&mut out.request);
+    let body = std::mem::replace(&mut out.body, Body::Empty);
+    *request.version_mut() = Version::HTTP_2;
+    // Only what h2 itself needs goes along.
+    request.extensions_mut().clear();
+    let end = body.is_end();
+    match lease.send(request, end) {
+        Ok((response, sink)) if end => Ok((response, Pump::finished(sink))),
+        Ok((response, sink)) => {
+            let upload = Pump::new(body, sink)
+                .limited(route.max_body)
+                .remembering(route.retry.buffer);
+            Ok((response, upload))
+        }
+        Err(error) => Err((body, error)),
     }
 }
 

@@ -138,7 +138,10 @@ impl Failure {
 
 /// Sets grpc-status and grpc-message, percent-encoded as gRPC wants it.
 pub fn grpc_status(headers: &mut HeaderMap, status: Grpc, message: &str) {
-    headers.insert("grpc-status", HeaderValue::from(status as u16));
+    headers.insert(
+        &super::headers::GRPC_STATUS,
+        HeaderValue::from(status as u16),
+    );
     let mut encoded = String::with_capacity(message.len());
     for byte in message.bytes() {
         match byte {

@@ -123,8 +123,8 @@ impl Peer {
         Peer {
             address,
             secure,
-            forwarded_for,
-            identity,
+            forwarded_for: headers::never_indexed(forwarded_for),
+            identity: identity.map(headers::never_indexed),
             tls,
         }
     }

@@ -166,7 +166,7 @@ impl Record {
     }
 
     pub fn trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(status) = trailers.get("grpc-status") {
+        if let Some(status) = trailers.get(&headers::GRPC_STATUS) {
             self.grpc_status = status.to_str().ok().and_then(|status| status.parse().ok());
         }
     }

@@ -149,6 +149,40 @@ fn appending_keeps_earlier_proxies_and_forwarded_follows_rfc_7239() {
     assert_eq!(value(headers, "x-request-id"), "theirs");
 }
 
+/// They would drive the fields that do come again out of the table that a backend's
+/// connection has for the requests of all clients.
+#[test]
+fn what_differs_from_request_to_request_is_not_indexed() {
+    let given = [
+        ("host", "h"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-request-id", "theirs"),
+        ("traceparent", "00-1-2-01"),
+        ("user-agent", "curl"),
+    ];
+    for forwarding in [Forwarding::Replace, Forwarding::Append] {
+        let mut params = params();
+        params.x_forwarded = forwarding;
+        params.forwarded = forwarding;
+        params.trust_request_id = forwarding == Forwarding::Append;
+        let mut head = head("/", &given);
+        let identity = Some(HeaderValue::from_static("Subject=client"));
+        let peer = Peer::new("192.0.2.7:4000".parse().unwrap(), true, identity, None);
+        let authority = take_authority(&mut head).unwrap();
+        prepare(&mut head, authority, &params, &route(), &peer).unwrap();
+        let indexed = head
+            .headers()
+            .iter()
+            .filter(|(_, value)| !value.is_sensitive());
+        let mut indexed = Vec::from_iter(indexed.map(|(name, _)| name.as_str()));
+        indexed.sort_unstable();
+        assert_eq!(
+            indexed,
+            ["user-agent", "x-forwarded-host", "x-forwarded-proto"]
+        );
+    }
+}
+
 #[test]
 fn hosts_that_disagree_are_refused() {
     for (uri, hosts) in [
