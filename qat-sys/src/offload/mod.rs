@@ -22,10 +22,12 @@
 //! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
 //! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
 //! | `ecdsa_key`, `ecdsa_sign` | signatures with P-256 and P-384 |
+//! | `aes_gcm` | TLS records |
 //! | `kdf`, `tls12_prf`, `tls13_kdf` | key schedules |
 //! | `software` | OpenSSL's own RSA, in one more library context |
 //! | `context`, `params`, `ffi` | what they share |
 
+mod aes_gcm;
 mod backend;
 mod context;
 mod counters;

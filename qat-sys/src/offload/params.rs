@@ -76,6 +76,40 @@ pub(super) unsafe fn find_mut<'a>(params: *mut Param, key: &CStr) -> Option<&'a 
     unsafe { ffi::OSSL_PARAM_locate(params, key.as_ptr()).as_mut() }
 }
 
+/// The parameters with their names.
+///
+/// # Safety
+/// As of [`find`].
+pub(super) unsafe fn each<'a>(
+    mut params: *const Param,
+) -> impl Iterator<Item = (&'a [u8], &'a Param)> {
+    std::iter::from_fn(move || {
+        // SAFETY: as the caller says; a name ends with a NUL, and only the last has none.
+        unsafe {
+            let param = params.as_ref().filter(|param| !param.key.is_null())?;
+            params = params.add(1);
+            Some((CStr::from_ptr(param.key).to_bytes(), param))
+        }
+    })
+}
+
+/// As [`each`], for parameters to be answered.
+///
+/// # Safety
+/// As of [`find_mut`].
+pub(super) unsafe fn each_mut<'a>(
+    mut params: *mut Param,
+) -> impl Iterator<Item = (&'a [u8], &'a mut Param)> {
+    std::iter::from_fn(move || {
+        // SAFETY: as the caller says; a name ends with a NUL, and only the last has none.
+        unsafe {
+            let param = params.as_mut().filter(|param| !param.key.is_null())?;
+            params = params.add(1);
+            Some((CStr::from_ptr(param.key).to_bytes(), param))
+        }
+    })
+}
+
 impl Param {
     pub(super) fn int(&self) -> Option<c_int> {
         let mut value = 0;

@@ -11,7 +11,8 @@ use super::counters::Algorithm;
 use super::ffi::{self, Dispatch, Export, Offered, Param};
 use super::params;
 use super::{
-    ecdsa_key, ecdsa_sign, rsa_key, rsa_sign, tls12_prf, tls13_kdf, x25519_exchange, x25519_key,
+    aes_gcm, ecdsa_key, ecdsa_sign, rsa_key, rsa_sign, tls12_prf, tls13_kdf, x25519_exchange,
+    x25519_key,
 };
 
 pub(super) const NAME: &CStr = c"offload";
@@ -22,11 +23,14 @@ const EC: &CStr = c"EC:id-ecPublicKey:1.2.840.10045.2.1";
 const ECDSA: &CStr = c"ECDSA";
 const TLS12_PRF: &CStr = c"TLS1-PRF";
 const TLS13_KDF: &CStr = c"TLS13-KDF";
+const AES_128_GCM: &CStr = c"AES-128-GCM:id-aes128-GCM:2.16.840.1.101.3.4.1.6";
+const AES_256_GCM: &CStr = c"AES-256-GCM:id-aes256-GCM:2.16.840.1.101.3.4.1.46";
 const X25519: &CStr = c"X25519:1.3.101.110";
 
 const TEARDOWN: c_int = 1024;
 const QUERY_OPERATION: c_int = 1027;
 const GET_CAPABILITIES: c_int = 1030;
+const OP_CIPHER: c_int = 2;
 const OP_KDF: c_int = 4;
 const OP_KEYMGMT: c_int = 10;
 const OP_KEYEXCH: c_int = 11;
@@ -71,6 +75,11 @@ static SIGNATURES: [Offered; 3] = [
 static OTHER_SIGNATURES: [Offered; 2] = [offered(ECDSA, &ecdsa_sign::DISPATCH), END];
 static EXCHANGES: [Offered; 2] = [offered(X25519, &x25519_exchange::DISPATCH), END];
 
+static CIPHERS: [Offered; 3] = [
+    offered(AES_128_GCM, &aes_gcm::AES_128),
+    offered(AES_256_GCM, &aes_gcm::AES_256),
+    END,
+];
 static KDFS: [Offered; 3] = [
     offered(TLS12_PRF, &tls12_prf::DISPATCH),
     offered(TLS13_KDF, &tls13_kdf::DISPATCH),
@@ -140,6 +149,7 @@ unsafe extern "C" fn query(
         OP_KEYMGMT if rsa => RSA_KEYS.as_ptr(),
         OP_KEYMGMT if x25519 => X25519_KEYS.as_ptr(),
         OP_KEYMGMT => OTHER_KEYS.as_ptr(),
+        OP_CIPHER => CIPHERS.as_ptr(),
         OP_KDF => KDFS.as_ptr(),
         OP_SIGNATURE if rsa => SIGNATURES.as_ptr(),
         OP_SIGNATURE => OTHER_SIGNATURES.as_ptr(),

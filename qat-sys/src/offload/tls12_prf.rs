@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::ffi::{Dispatch, Param};
 use super::kdf::{self, Hash};
+use super::params;
 
 pub(super) static DISPATCH: [Dispatch; 4] = kdf::dispatch(derive);
 
@@ -27,7 +28,7 @@ unsafe fn prf(params: *const Param, out: &mut [u8]) -> Option<()> {
     // The label, then the seeds: what is hashed is one after the other.
     let mut seed = Vec::with_capacity(128);
     // SAFETY: as the caller says.
-    for (name, param) in unsafe { kdf::each(params) } {
+    for (name, param) in unsafe { params::each(params) } {
         match name {
             b"digest" => hash = param.text().and_then(Hash::of),
             b"secret" => secret = param.bytes(),

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::ffi::{Dispatch, Param};
 use super::kdf::{self, Hash};
+use super::params;
 
 /// `EVP_KDF_HKDF_MODE_*` (kdf.h).
 const EXTRACT_ONLY: c_int = 1;
@@ -49,7 +50,7 @@ impl<'a> Request<'a> {
         let (mut key, mut salt) = (None, None);
         let (mut prefix, mut label, mut data) = (None, None, None);
         // SAFETY: as the caller says.
-        for (name, param) in unsafe { kdf::each(params) } {
+        for (name, param) in unsafe { params::each(params) } {
             match name {
                 b"mode" => mode = param.int(),
                 b"digest" => hash = param.text().and_then(Hash::of),

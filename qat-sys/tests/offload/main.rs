@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `handshakes` | TLS through it, whatever the backend does |
 //! | `key_schedule` | secrets that both ends of a connection derive |
+//! | `records` | AES-GCM, alone and in connections |
 //! | `agreement` | its results against those of OpenSSL's own provider |
 //! | `lanes` | the same with libcrypto_mb behind it |
 
@@ -14,4 +15,5 @@ mod evp;
 mod handshakes;
 mod key_schedule;
 mod lanes;
+mod records;
 mod support;
