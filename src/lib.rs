@@ -60,9 +60,9 @@
 //! handshakes in progress, so a kind that has not gained lately is done without a pause.
 //!
 //! **Software.** In both contexts the provider has AWS-LC do what it does quicker than
-//! OpenSSL: X25519, signatures with P-256 and P-384, the key schedules, AES-GCM. TLS itself,
-//! other keys and ciphers, and certificates stay OpenSSL's, and all of it where OpenSSL is
-//! configured for FIPS 140.
+//! OpenSSL: X25519, X25519MLKEM768 (which OpenSSL before 3.5 has not at all), signatures with
+//! P-256 and P-384, the key schedules, AES-GCM. TLS itself, other keys and ciphers, and
+//! certificates stay OpenSSL's, and all of it where OpenSSL is configured for FIPS 140.
 //!
 //! **Configuration.** Raw structs give the JSON Schema; the schema finds every
 //! structural problem at once; what stands is resolved to the parameter types that each

@@ -43,6 +43,7 @@ pub mod offload;
 pub mod provider;
 mod signal;
 mod socket;
+mod stack;
 pub mod task;
 pub mod x25519;
 

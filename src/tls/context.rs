@@ -93,6 +93,11 @@ pub fn supported_group(name: &str) -> bool {
             .is_ok_and(|mut context| context.set_groups_list(name).is_ok())
 }
 
+/// Whether a server here can be told to exchange keys with it.
+fn serves_group(name: &str) -> bool {
+    qat_sys::offload::own_groups().contains(&name) || supported_group(name)
+}
+
 /// The default context; the others belong to its table of names.
 pub(super) fn build(
     params: &TlsParams,
@@ -217,7 +222,7 @@ fn set_protocol(context: &mut SslContextBuilder, params: &TlsParams) -> Result<(
             .set_ciphersuites(suites)
             .map_err(failed(TlsField::CipherSuites))?;
     }
-    if let Some(index) = params.groups.iter().position(|name| !supported_group(name)) {
+    if let Some(index) = params.groups.iter().position(|name| !serves_group(name)) {
         let reason = format!("this OpenSSL has no group {:?}", params.groups[index]);
         return Err(TlsError::new(TlsField::Group(index), reason));
     }

@@ -27,6 +27,15 @@ pub fn fips() -> bool {
     unsafe { ffi::EVP_default_properties_is_fips_enabled(ptr::null_mut()) == 1 }
 }
 
+/// Key-exchange groups that servers here have whatever OpenSSL has; none where it is
+/// configured for FIPS 140.
+pub fn own_groups() -> &'static [&'static str] {
+    match fips() {
+        true => &[],
+        false => &["X25519MLKEM768"],
+    }
+}
+
 /// Takes no operation.
 struct Nobody;
 

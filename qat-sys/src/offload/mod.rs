@@ -21,6 +21,7 @@
 //! | `rsa_key`, `x25519_key` | key managers |
 //! | `rsa_sign`, `rsa_operation`, `rsa_verify` | signatures: calls, digest and padding, public keys |
 //! | `x25519_exchange`, `x25519_pair` | key exchange: calls, and the work |
+//! | `hybrid` | key exchange with X25519MLKEM768 |
 //! | `ecdsa_key`, `ecdsa_sign` | signatures with P-256 and P-384 |
 //! | `aes_gcm` | TLS records |
 //! | `kdf`, `tls12_prf`, `tls13_kdf` | key schedules |
@@ -34,6 +35,7 @@ mod counters;
 mod ecdsa_key;
 mod ecdsa_sign;
 mod ffi;
+mod hybrid;
 mod kdf;
 mod library;
 mod params;
@@ -52,7 +54,7 @@ mod x25519_pair;
 pub(crate) use backend::asked;
 pub use backend::{Attachment, Backend, EcdsaKey, Outcome, RsaKey, X25519Key};
 pub use counters::{Algorithm, Counters, Path};
-pub use library::{Offload, fips};
+pub use library::{Offload, fips, own_groups};
 
 /// What of a key is meant (`OSSL_KEYMGMT_SELECT_*` in core_dispatch.h).
 mod select {

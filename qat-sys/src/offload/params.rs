@@ -43,6 +43,24 @@ impl Param {
         }
     }
 
+    /// As [`Param::octets`].
+    pub(super) fn lent_text(key: &'static CStr, text: &CStr) -> Param {
+        Param {
+            data: text.as_ptr().cast_mut().cast(),
+            data_size: text.count_bytes(),
+            ..Param::named(key, UTF8)
+        }
+    }
+
+    /// As [`Param::octets`].
+    pub(super) fn lent_int(key: &'static CStr, value: &c_int) -> Param {
+        Param {
+            data: ptr::from_ref(value).cast_mut().cast(),
+            data_size: size_of::<c_int>(),
+            ..Param::named(key, INTEGER)
+        }
+    }
+
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         if self.data.is_null() {
             return None;

@@ -11,8 +11,8 @@ use super::counters::Algorithm;
 use super::ffi::{self, Dispatch, Export, Offered, Param};
 use super::params;
 use super::{
-    aes_gcm, ecdsa_key, ecdsa_sign, rsa_key, rsa_sign, tls12_prf, tls13_kdf, x25519_exchange,
-    x25519_key,
+    aes_gcm, ecdsa_key, ecdsa_sign, hybrid, rsa_key, rsa_sign, tls12_prf, tls13_kdf,
+    x25519_exchange, x25519_key,
 };
 
 pub(super) const NAME: &CStr = c"offload";
@@ -35,6 +35,7 @@ const OP_KDF: c_int = 4;
 const OP_KEYMGMT: c_int = 10;
 const OP_KEYEXCH: c_int = 11;
 const OP_SIGNATURE: c_int = 12;
+const OP_KEM: c_int = 14;
 
 const fn offered(names: &'static CStr, dispatch: &'static [Dispatch]) -> Offered {
     Offered {
@@ -58,14 +59,20 @@ const EC_KEYS: Offered = Offered {
     ..offered(EC, &ecdsa_key::DISPATCH)
 };
 
-static KEYS: [Offered; 4] = [
+static KEYS: [Offered; 5] = [
     offered(RSA, &rsa_key::DISPATCH),
     offered(X25519, &x25519_key::DISPATCH),
+    HYBRID_KEYS,
     EC_KEYS,
     END,
 ];
 static RSA_KEYS: [Offered; 3] = [offered(RSA, &rsa_key::DISPATCH), EC_KEYS, END];
-static X25519_KEYS: [Offered; 3] = [offered(X25519, &x25519_key::DISPATCH), EC_KEYS, END];
+static X25519_KEYS: [Offered; 4] = [
+    offered(X25519, &x25519_key::DISPATCH),
+    HYBRID_KEYS,
+    EC_KEYS,
+    END,
+];
 static OTHER_KEYS: [Offered; 2] = [EC_KEYS, END];
 static SIGNATURES: [Offered; 3] = [
     offered(RSA, &rsa_sign::DISPATCH),
@@ -73,6 +80,8 @@ static SIGNATURES: [Offered; 3] = [
     END,
 ];
 static OTHER_SIGNATURES: [Offered; 2] = [offered(ECDSA, &ecdsa_sign::DISPATCH), END];
+const HYBRID_KEYS: Offered = offered(hybrid::NAME, &hybrid::KEYS);
+static ENCAPSULATIONS: [Offered; 2] = [offered(hybrid::NAME, &hybrid::KEM), END];
 static EXCHANGES: [Offered; 2] = [offered(X25519, &x25519_exchange::DISPATCH), END];
 
 static CIPHERS: [Offered; 3] = [
@@ -154,6 +163,7 @@ unsafe extern "C" fn query(
         OP_SIGNATURE if rsa => SIGNATURES.as_ptr(),
         OP_SIGNATURE => OTHER_SIGNATURES.as_ptr(),
         OP_KEYEXCH if x25519 => EXCHANGES.as_ptr(),
+        OP_KEM if x25519 => ENCAPSULATIONS.as_ptr(),
         _ => ptr::null(),
     }
 }
@@ -177,6 +187,9 @@ unsafe extern "C" fn capabilities(
         let (shared, name) = unsafe { (&*provider.cast::<Shared>(), CStr::from_ptr(capability)) };
         if name != c"TLS-GROUP" || !shared.algorithms.contains(&Algorithm::X25519) {
             return 1;
+        }
+        if hybrid::tell(callback, arg) != 1 {
+            return 0;
         }
         let mut asker = Asker { callback, arg };
         // SAFETY: a living provider; the asker lives during the call.

@@ -174,7 +174,7 @@ fn a_key_can_decrypt() {
 #[test]
 fn the_x25519_in_a_hybrid_group_is_accelerated() {
     if openssl::version::number() < 0x3050_0000 {
-        println!("SKIPPED: this OpenSSL has no X25519MLKEM768");
+        println!("SKIPPED: this OpenSSL's client has no X25519MLKEM768");
         return;
     }
     let offload = offload(Behaviour::Right);

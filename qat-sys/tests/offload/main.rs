@@ -5,6 +5,7 @@
 //! | `handshakes` | TLS through it, whatever the backend does |
 //! | `key_schedule` | secrets that both ends of a connection derive |
 //! | `records` | AES-GCM, alone and in connections |
+//! | `hybrid` | X25519MLKEM768 |
 //! | `agreement` | its results against those of OpenSSL's own provider |
 //! | `lanes` | the same with libcrypto_mb behind it |
 
@@ -13,6 +14,7 @@ mod agreement;
 mod crypto_mb;
 mod evp;
 mod handshakes;
+mod hybrid;
 mod key_schedule;
 mod lanes;
 mod records;

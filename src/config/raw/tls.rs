@@ -31,7 +31,7 @@ pub(in crate::config) struct Tls {
     #[schemars(example = &"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256")]
     pub(in crate::config) cipher_suites: Option<String>,
     /// Key-exchange groups in order of preference. Well-known ones that this OpenSSL
-    /// doesn't have are left out.
+    /// doesn't have are left out; X25519MLKEM768 is the gateway's own.
     #[serde(default = "groups")]
     #[schemars(length(min = 1), example = ["X25519", "P-256"])]
     pub(in crate::config) groups: Vec<String>,

@@ -77,12 +77,16 @@ pub(super) fn groups(at: &At<'_>, raw: &[String]) -> Vec<String> {
     out
 }
 
+/// Whether OpenSSL takes the list, but for what the gateway's provider has by itself.
 fn available(list: &str) -> bool {
+    let own = qat_sys::offload::own_groups();
+    let theirs: Vec<&str> = list.split(':').filter(|name| !own.contains(name)).collect();
     let plain = list
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"-_:".contains(&b));
     plain
-        && SslContextBuilder::new(SslMethod::tls())
-            .and_then(|mut context| context.set_groups_list(list))
-            .is_ok()
+        && (theirs.is_empty()
+            || SslContextBuilder::new(SslMethod::tls())
+                .and_then(|mut context| context.set_groups_list(&theirs.join(":")))
+                .is_ok())
 }
