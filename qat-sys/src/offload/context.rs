@@ -35,6 +35,18 @@ impl Shared {
         })
     }
 
+    /// As [`Shared::ask`]; declined if that is not the backend's to do.
+    pub(super) fn ask_for(
+        &self,
+        algorithm: Algorithm,
+        operation: impl FnOnce(&dyn Backend) -> Outcome,
+    ) -> Outcome {
+        match self.algorithms.contains(&algorithm) {
+            true => self.ask(operation),
+            false => Outcome::Declined,
+        }
+    }
+
     /// Whose result is taken, where the public key can verify one.
     pub(super) fn path(&self, outcome: Outcome, verifies: impl FnOnce() -> bool) -> Path {
         match outcome {

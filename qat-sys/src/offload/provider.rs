@@ -66,14 +66,14 @@ static KEYS: [Offered; 5] = [
     EC_KEYS,
     END,
 ];
-static RSA_KEYS: [Offered; 3] = [offered(RSA, &rsa_key::DISPATCH), EC_KEYS, END];
+static RSA_KEYS: [Offered; 4] = [offered(RSA, &rsa_key::DISPATCH), HYBRID_KEYS, EC_KEYS, END];
 static X25519_KEYS: [Offered; 4] = [
     offered(X25519, &x25519_key::DISPATCH),
     HYBRID_KEYS,
     EC_KEYS,
     END,
 ];
-static OTHER_KEYS: [Offered; 2] = [EC_KEYS, END];
+static OTHER_KEYS: [Offered; 3] = [HYBRID_KEYS, EC_KEYS, END];
 static SIGNATURES: [Offered; 3] = [
     offered(RSA, &rsa_sign::DISPATCH),
     offered(ECDSA, &ecdsa_sign::DISPATCH),
@@ -163,7 +163,7 @@ unsafe extern "C" fn query(
         OP_SIGNATURE if rsa => SIGNATURES.as_ptr(),
         OP_SIGNATURE => OTHER_SIGNATURES.as_ptr(),
         OP_KEYEXCH if x25519 => EXCHANGES.as_ptr(),
-        OP_KEM if x25519 => ENCAPSULATIONS.as_ptr(),
+        OP_KEM => ENCAPSULATIONS.as_ptr(),
         _ => ptr::null(),
     }
 }
@@ -185,11 +185,14 @@ unsafe extern "C" fn capabilities(
     guarded(0, || {
         // SAFETY: the provider is alive while it is asked; a name.
         let (shared, name) = unsafe { (&*provider.cast::<Shared>(), CStr::from_ptr(capability)) };
-        if name != c"TLS-GROUP" || !shared.algorithms.contains(&Algorithm::X25519) {
+        if name != c"TLS-GROUP" {
             return 1;
         }
         if hybrid::tell(callback, arg) != 1 {
             return 0;
+        }
+        if !shared.algorithms.contains(&Algorithm::X25519) {
+            return 1;
         }
         let mut asker = Asker { callback, arg };
         // SAFETY: a living provider; the asker lives during the call.

@@ -21,7 +21,9 @@ pub(super) struct Pair {
 impl Pair {
     pub(super) fn generate(shared: &Shared) -> Result<Pair, ErrorStack> {
         let mut key = X25519Key::default();
-        let outcome = shared.ask(|backend| backend.x25519_generate(&mut key));
+        let outcome = shared.ask_for(Algorithm::X25519, |backend| {
+            backend.x25519_generate(&mut key)
+        });
         let (path, key) = match outcome {
             Outcome::Done | Outcome::Verified => (Path::Accelerated, key),
             Outcome::Declined => (Path::Software, x25519::generate()?),
@@ -54,7 +56,9 @@ impl Pair {
     /// (RFC 8446, 7.4.2). Another wrong secret of a backend cannot be recognised.
     pub(super) fn derive(&self, shared: &Shared, peer: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
         let mut secret = Zeroizing::new([0; 32]);
-        let outcome = shared.ask(|backend| backend.x25519_derive(&self.key, peer, &mut secret));
+        let outcome = shared.ask_for(Algorithm::X25519, |backend| {
+            backend.x25519_derive(&self.key, peer, &mut secret)
+        });
         let path = match outcome {
             Outcome::Done | Outcome::Verified if *secret != [0; 32] => Path::Accelerated,
             Outcome::Declined => Path::Software,

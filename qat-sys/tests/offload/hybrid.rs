@@ -3,13 +3,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int, c_uchar, c_void};
+use std::sync::Arc;
 use std::{mem, ptr};
 
 use foreign_types::ForeignTypeRef;
 use openssl::derive::Deriver;
 use openssl::pkey::{Id, PKey};
 use openssl_sys::{EVP_PKEY, EVP_PKEY_CTX};
-use qat_sys::offload::Offload;
+use qat_sys::offload::{Algorithm, Offload};
+
+use crate::support::{Behaviour, Threaded};
 
 unsafe extern "C" {
     // EVP_PKEY_CTX_new(3), EVP_PKEY_keygen(3), EVP_PKEY_set1_encoded_public_key(3),
@@ -143,6 +146,27 @@ fn encapsulate(offload: &Offload, share: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 fn both_ends_have_the_same_secret() {
     let offload = Offload::software().unwrap();
     for _ in 0..20 {
+        let client = Client::new();
+        let (share, secret) = encapsulate(&offload, &client.share).unwrap();
+        assert_eq!(client.secret(&share), secret);
+    }
+}
+
+/// Whatever the backend is there for.
+#[test]
+fn every_server_has_it() {
+    for algorithms in [
+        &[][..],
+        &[Algorithm::Rsa],
+        &[Algorithm::Ecdsa],
+        &Algorithm::ALL,
+    ] {
+        let backend = Arc::new(Threaded {
+            behaviour: Behaviour::Panicking,
+        });
+        let offload = Offload::new(backend, algorithms).unwrap();
+        let mut context = offload.server_context().unwrap();
+        context.set_groups_list("X25519MLKEM768:X25519").unwrap();
         let client = Client::new();
         let (share, secret) = encapsulate(&offload, &client.share).unwrap();
         assert_eq!(client.secret(&share), secret);
