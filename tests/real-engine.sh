@@ -132,6 +132,10 @@ crowd() {
         seq 64 | xargs -P 16 -I{} bash -c "get --tlsv$version --tls-max $version" >crowd || true
         count=$(grep -c backend crowd || true)
         [ "$count" -eq 64 ] || fail "a crowd, TLS $version: $count answers of 64"
+        # curl starts too slowly for a batch to fill on every machine.
+        limited 60 ./qat-gateway bench handshake --connect "127.0.0.1:$edge" --sni localhost \
+            --tls $version --in-flight 64 --max-rate 100000 --duration 500ms --rounds 1 >load 2>&1 ||
+            { cat load; fail "a crowd of handshakes, TLS $version"; }
     done
 }
 
@@ -154,7 +158,7 @@ try() { # accelerator, key, what is offloaded of it
     for _ in $(seq 10); do
         crowd
         rsa=$(counted rsa accelerated) ecdsa=$(counted ecdsa accelerated) x25519=$(counted x25519 accelerated)
-        if [ -z "$3" ] || [ "${!3}" -gt 0 ]; then break; fi
+        if [ "$x25519" -gt 0 ] && { [ -z "$3" ] || [ "${!3}" -gt 0 ]; }; then break; fi
     done
     again=$(($(counted rsa redone) + $(counted ecdsa redone) + $(counted x25519 redone)))
     [ "$x25519" -gt 0 ] || fail "$1: no X25519 was offloaded"
