@@ -80,22 +80,30 @@ impl Maker {
 
 /// Validates the parameters as far as OpenSSL can tell.
 pub fn check(params: &TlsParams) -> Result<(), TlsError> {
-    build(params, &TicketKeys::generate()?, &Maker::Default).map(drop)
+    build(params, &TicketKeys::generate()?, &Maker::software()?).map(drop)
 }
 
 /// Whether this OpenSSL knows the key-exchange group (`SSL_CTX_set1_groups_list(3)`).
 pub fn supported_group(name: &str) -> bool {
-    // The list's syntax has more characters than names have.
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    !name.is_empty()
-        && name.chars().all(plain)
-        && SslContextBuilder::new(SslMethod::tls_server())
-            .is_ok_and(|mut context| context.set_groups_list(name).is_ok())
+    takes_groups(&[name])
 }
 
-/// Whether a server here can be told to exchange keys with it.
-fn serves_group(name: &str) -> bool {
-    qat_sys::offload::own_groups().contains(&name) || supported_group(name)
+/// Whether a server here can be told to exchange keys with these groups: OpenSSL's, and what
+/// the gateway has by itself.
+pub fn serves_groups(names: &[&str]) -> bool {
+    let own = qat_sys::offload::own_groups();
+    let theirs = names.iter().filter(|name| !own.contains(name));
+    let theirs: Vec<&str> = theirs.copied().collect();
+    theirs.is_empty() || takes_groups(&theirs)
+}
+
+fn takes_groups(names: &[&str]) -> bool {
+    // The list's syntax has more characters than names have.
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_name = |name: &&str| !name.is_empty() && name.chars().all(plain);
+    names.iter().all(is_name)
+        && SslContextBuilder::new(SslMethod::tls_server())
+            .is_ok_and(|mut context| context.set_groups_list(&names.join(":")).is_ok())
 }
 
 /// The default context; the others belong to its table of names.
@@ -222,7 +230,11 @@ fn set_protocol(context: &mut SslContextBuilder, params: &TlsParams) -> Result<(
             .set_ciphersuites(suites)
             .map_err(failed(TlsField::CipherSuites))?;
     }
-    if let Some(index) = params.groups.iter().position(|name| !serves_group(name)) {
+    if let Some(index) = params
+        .groups
+        .iter()
+        .position(|name| !serves_groups(&[name]))
+    {
         let reason = format!("this OpenSSL has no group {:?}", params.groups[index]);
         return Err(TlsError::new(TlsField::Group(index), reason));
     }

@@ -23,7 +23,7 @@ mod tickets;
 mod wire;
 
 pub use acceptor::{Acceptor, Choice};
-pub use context::{check, supported_group};
+pub use context::{check, serves_groups, supported_group};
 pub use error::{TlsError, TlsField};
 pub use handshake::{Counters, Graveyard, HandshakeError, Register};
 pub use info::{ClientIdentity, KeyType, TlsInfo};

@@ -1,9 +1,8 @@
 //! Key-exchange groups.
 
-use openssl::ssl::{SslContextBuilder, SslMethod};
-
 use crate::config::problem::did_you_mean;
 use crate::config::report::At;
+use crate::tls::serves_groups;
 
 /// Names that mean something in some OpenSSL. Those this one lacks are left out, so
 /// that one file serves old and new machines.
@@ -37,7 +36,7 @@ pub(super) fn groups(at: &At<'_>, raw: &[String]) -> Vec<String> {
         let item = at.item(i);
         if out.contains(name) {
             item.error("stands twice", "remove one");
-        } else if !name.contains(':') && available(name) {
+        } else if serves_groups(&[name]) {
             out.push(name.clone());
         } else if WELL_KNOWN.contains(&name.as_str()) {
             // The default list is nobody's choice.
@@ -53,7 +52,7 @@ pub(super) fn groups(at: &At<'_>, raw: &[String]) -> Vec<String> {
         } else {
             let have: Vec<&str> = WELL_KNOWN
                 .into_iter()
-                .filter(|name| available(name))
+                .filter(|name| serves_groups(&[name]))
                 .collect();
             let near = did_you_mean(name, WELL_KNOWN)
                 .map_or(String::new(), |near| format!("did you mean {near}? "));
@@ -63,7 +62,7 @@ pub(super) fn groups(at: &At<'_>, raw: &[String]) -> Vec<String> {
             );
         }
     }
-    if !out.is_empty() && !available(&out.join(":")) {
+    if !serves_groups(&Vec::from_iter(out.iter().map(String::as_str))) {
         at.error(
             "is a list that OpenSSL refuses",
             "write each group once, under one name",
@@ -75,18 +74,4 @@ pub(super) fn groups(at: &At<'_>, raw: &[String]) -> Vec<String> {
         );
     }
     out
-}
-
-/// Whether OpenSSL takes the list, but for what the gateway's provider has by itself.
-fn available(list: &str) -> bool {
-    let own = qat_sys::offload::own_groups();
-    let theirs: Vec<&str> = list.split(':').filter(|name| !own.contains(name)).collect();
-    let plain = list
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-_:".contains(&b));
-    plain
-        && (theirs.is_empty()
-            || SslContextBuilder::new(SslMethod::tls())
-                .and_then(|mut context| context.set_groups_list(&theirs.join(":")))
-                .is_ok())
 }

@@ -52,6 +52,9 @@ fn good_fields_pass() {
     params.cipher_suites = Some("TLS_AES_128_GCM_SHA256".to_owned());
     params.groups = Vec::new();
     check(&params).unwrap();
+    // Whatever OpenSSL has.
+    params.groups = vec!["X25519MLKEM768".to_owned()];
+    check(&params).unwrap();
 }
 
 #[test]
