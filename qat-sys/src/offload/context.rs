@@ -21,6 +21,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether it is the backend's to do; else it is neither asked nor counted.
+    pub(super) fn offloads(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm)
+    }
+
     /// The backend's answer; outside an async job it declines without being asked.
     pub(super) fn ask(&self, operation: impl FnOnce(&dyn Backend) -> Outcome) -> Outcome {
         if !job::in_job() {
@@ -33,18 +38,6 @@ impl Shared {
             forget(panic);
             Outcome::Failed
         })
-    }
-
-    /// As [`Shared::ask`]; declined if that is not the backend's to do.
-    pub(super) fn ask_for(
-        &self,
-        algorithm: Algorithm,
-        operation: impl FnOnce(&dyn Backend) -> Outcome,
-    ) -> Outcome {
-        match self.algorithms.contains(&algorithm) {
-            true => self.ask(operation),
-            false => Outcome::Declined,
-        }
     }
 
     /// Whose result is taken, where the public key can verify one.

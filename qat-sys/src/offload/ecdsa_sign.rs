@@ -34,7 +34,7 @@ impl Operation {
     /// if it can be, else in software. What the backend gives is verified.
     fn sign(&self, key: &EcdsaKey, hash: &[u8], output: &mut [u8]) -> Option<usize> {
         let (shared, software) = (&self.shared, &key.software);
-        if !shared.algorithms.contains(&Algorithm::Ecdsa) {
+        if !shared.offloads(Algorithm::Ecdsa) {
             return software.sign(hash, output);
         }
         let mut given = Vec::new();

@@ -151,8 +151,8 @@ unsafe extern "C" fn query(
         *no_cache = 0;
         &*provider.cast::<Shared>()
     };
-    let rsa = shared.algorithms.contains(&Algorithm::Rsa);
-    let x25519 = shared.algorithms.contains(&Algorithm::X25519);
+    let rsa = shared.offloads(Algorithm::Rsa);
+    let x25519 = shared.offloads(Algorithm::X25519);
     match operation {
         OP_KEYMGMT if rsa && x25519 => KEYS.as_ptr(),
         OP_KEYMGMT if rsa => RSA_KEYS.as_ptr(),
@@ -191,7 +191,7 @@ unsafe extern "C" fn capabilities(
         if hybrid::tell(callback, arg) != 1 {
             return 0;
         }
-        if !shared.algorithms.contains(&Algorithm::X25519) {
+        if !shared.offloads(Algorithm::X25519) {
             return 1;
         }
         let mut asker = Asker { callback, arg };

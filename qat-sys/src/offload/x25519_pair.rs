@@ -20,10 +20,11 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn generate(shared: &Shared) -> Result<Pair, ErrorStack> {
+        if !shared.offloads(Algorithm::X25519) {
+            return x25519::generate().map(Pair::new);
+        }
         let mut key = X25519Key::default();
-        let outcome = shared.ask_for(Algorithm::X25519, |backend| {
-            backend.x25519_generate(&mut key)
-        });
+        let outcome = shared.ask(|backend| backend.x25519_generate(&mut key));
         let (path, key) = match outcome {
             Outcome::Done | Outcome::Verified => (Path::Accelerated, key),
             Outcome::Declined => (Path::Software, x25519::generate()?),
@@ -55,10 +56,11 @@ impl Pair {
     /// The shared secret; none if it is all zeros, as RFC 7748 allows and TLS demands
     /// (RFC 8446, 7.4.2). Another wrong secret of a backend cannot be recognised.
     pub(super) fn derive(&self, shared: &Shared, peer: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
+        if !shared.offloads(Algorithm::X25519) {
+            return x25519::derive(&self.key.private, peer);
+        }
         let mut secret = Zeroizing::new([0; 32]);
-        let outcome = shared.ask_for(Algorithm::X25519, |backend| {
-            backend.x25519_derive(&self.key, peer, &mut secret)
-        });
+        let outcome = shared.ask(|backend| backend.x25519_derive(&self.key, peer, &mut secret));
         let path = match outcome {
             Outcome::Done | Outcome::Verified if *secret != [0; 32] => Path::Accelerated,
             Outcome::Declined => Path::Software,

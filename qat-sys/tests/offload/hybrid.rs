@@ -10,7 +10,7 @@ use foreign_types::ForeignTypeRef;
 use openssl::derive::Deriver;
 use openssl::pkey::{Id, PKey};
 use openssl_sys::{EVP_PKEY, EVP_PKEY_CTX};
-use qat_sys::offload::{Algorithm, Offload};
+use qat_sys::offload::{Algorithm, Offload, Path};
 
 use crate::support::{Behaviour, Threaded};
 
@@ -170,6 +170,10 @@ fn every_server_has_it() {
         let client = Client::new();
         let (share, secret) = encapsulate(&offload, &client.share).unwrap();
         assert_eq!(client.secret(&share), secret);
+        // Outside a job nobody is asked; what is not offloaded is not counted either.
+        let software = offload.counters().get(Algorithm::X25519, Path::Software);
+        let offloaded = algorithms.contains(&Algorithm::X25519);
+        assert_eq!(software, if offloaded { 2 } else { 0 });
     }
 }
 
