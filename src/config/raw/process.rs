@@ -25,7 +25,7 @@ fn admin_address() -> String {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Log {
     /// What is logged, in the syntax of tracing-subscriber's `EnvFilter`: a level
-    /// (`error`, `warn`, `info`, `debug`, `trace`), or levels by module.
+    /// (`error`, `warn`, `info`, `debug`; in debug builds `trace`), or levels by module.
     #[serde(default = "Log::filter")]
     #[schemars(example = &"info", example = &"info,qat_gateway::tls=debug")]
     pub(in crate::config) filter: String,
