@@ -238,23 +238,26 @@ fn forwarding(
         headers.remove(&X_FORWARDED_HOST);
     }
     if params.x_forwarded != Forwarding::Off {
-        append(headers, &X_FORWARDED_FOR, peer.forwarded_for.clone());
-        if !headers.contains_key(&X_FORWARDED_PROTO) {
+        let given = !replace && seen.any(Seen::X_FORWARDED);
+        append(headers, &X_FORWARDED_FOR, peer.forwarded_for.clone(), given);
+        if !(given && headers.contains_key(&X_FORWARDED_PROTO)) {
             headers.insert(&X_FORWARDED_PROTO, proto);
         }
         if let Ok(host) = host
-            && !headers.contains_key(&X_FORWARDED_HOST)
+            && !(given && headers.contains_key(&X_FORWARDED_HOST))
         {
             headers.insert(&X_FORWARDED_HOST, host);
         }
     }
-    if params.forwarded != Forwarding::Append && seen.any(Seen::FORWARDED) {
+    let replace = params.forwarded != Forwarding::Append;
+    if replace && seen.any(Seen::FORWARDED) {
         headers.remove(FORWARDED);
     }
     if params.forwarded != Forwarding::Off
         && let Ok(element) = HeaderValue::try_from(forwarded_element(peer, authority))
     {
-        append(headers, &FORWARDED, never_indexed(element));
+        let given = !replace && seen.any(Seen::FORWARDED);
+        append(headers, &FORWARDED, never_indexed(element), given);
     }
 }
 
@@ -268,9 +271,9 @@ fn forwarded_element(peer: &Peer, host: &Authority) -> String {
     format!("for={node};host=\"{host}\";proto={proto}")
 }
 
-/// Adds to a comma-separated list, in one header line.
-fn append(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
-    if !headers.contains_key(name) {
+/// Adds to a comma-separated list, in one header line. `given`: there may be one.
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue, given: bool) {
+    if !(given && headers.contains_key(name)) {
         headers.insert(name, value);
         return;
     }
