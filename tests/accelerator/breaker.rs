@@ -113,6 +113,8 @@ async fn full_queues_open_it() {
         crowd(&gateway, "queue_full").await;
     }
     assert!(opened(&gateway.metrics(), "queue_full") >= 1.0);
+    // What is left of the script would open it once more.
+    tell(&gateway, "");
     until_closed(&gateway).await;
     let closed = gateway.metrics();
     crowd(&gateway, "afterwards").await;
