@@ -29,6 +29,11 @@ pub fn channel() -> (Signal, Watch) {
 pub struct Signal(watch::Sender<Phase>);
 
 impl Signal {
+    /// One more to hear.
+    pub fn watch(&self) -> Watch {
+        Watch(self.0.subscribe())
+    }
+
     /// Tells everyone to finish.
     pub fn drain(&self) {
         self.raise(Phase::Draining);
@@ -37,6 +42,10 @@ impl Signal {
     /// Tells everyone to stop where they are.
     pub fn cut(&self) {
         self.raise(Phase::Cut);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        *self.0.borrow() >= Phase::Draining
     }
 
     /// Waits until every [`Watch`] is dropped, at most `limit`; false past it.

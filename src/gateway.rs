@@ -1,32 +1,48 @@
 //! The composition root: parameters in, running workers out.
 //!
 //! ```text
-//! start: accelerator → limits → sockets → endpoints → workers ready → admin → ready
-//! end:   not ready → grace → drain → (all done │ timeout → cut) → exit code
+//! start:  accelerator → limits → sockets → endpoints → workers ready → admin → ready
+//! reload: the same for what has changed; connections from before are drained
+//! end:    not ready → grace → drain → (all done │ timeout → cut) → exit code
 //! ```
 //!
 //! Runs on the control thread, which never touches a connection.
 
 mod acceleration;
+mod clusters;
+mod generations;
+mod limits;
+mod reload;
+mod sockets;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::mpsc;
 
 use crate::accelerator::{self, Selection, System};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{DrainParams, GatewayParams};
-use crate::drain::{self, Signal};
-use crate::listener::{self, ListenerParams};
-use crate::telemetry::{self, AccessWriter, ClusterMetrics, Metrics, set_gauge, set_total};
+use crate::drain;
+use crate::listener::ListenerParams;
+use crate::telemetry::{self, AccessSink, AccessWriter, Metrics};
 use crate::tls::TicketKeys;
-use crate::upstream::{ClusterStats, Endpoints, Stat, TlsConnector};
-use crate::worker::{self, AcceleratorStats, ClusterSpec, WorkerError, WorkerSpec};
+use crate::worker::{
+    self, AcceleratorStats, ClusterSpec, Replacement, Version, WorkerError, WorkerSpec,
+};
+use clusters::Shown;
+use generations::Generations;
+pub(crate) use limits::raise_descriptor_limit;
+pub use reload::Reloader;
 
 /// After the cut, for connections to notice.
 const CUT_GRACE: Duration = Duration::from_millis(500);
 
+/// Why the gateway, or a new version of its configuration, cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("{0}")]
@@ -53,6 +69,8 @@ pub enum StartError {
     Worker { index: usize, source: WorkerError },
     #[error("{0}")]
     Tls(#[from] crate::tls::TlsError),
+    #[error("the gateway is draining")]
+    Draining,
 }
 
 /// How the gateway ended.
@@ -66,10 +84,11 @@ pub enum Ended {
 
 /// A running gateway.
 pub struct Gateway {
-    signal: Signal,
+    generations: Rc<Generations>,
     readiness: Readiness,
-    drain: DrainParams,
+    drain: Rc<Cell<DrainParams>>,
     access: Option<AccessWriter>,
+    reloader: Option<Reloader>,
     /// What each listener is bound to, in the configuration's order.
     pub addresses: Vec<SocketAddr>,
     pub admin: Option<SocketAddr>,
@@ -82,15 +101,8 @@ impl Gateway {
         let selection = accelerator::select(&params.acceleration, &System::this())?;
         let metrics = Metrics::new(openssl::version::version());
         metrics.set_workers(params.workers);
-        limits(&metrics, &params);
-        tell(&metrics, &selection, params.acceleration.asked);
-        if let Some(active) = &selection.active {
-            let jobs = worker::jobs(params.listeners.iter());
-            metrics.set_limit("acceleration", active.name, "jobs", jobs as u64);
-            if let Some(queue) = active.queue() {
-                metrics.set_limit("acceleration", active.name, "queue", queue as u64);
-            }
-        }
+        limits::show(&metrics, &params);
+        tell(&metrics, &selection, &params);
         let access = telemetry::access::start(&params.log, metrics.access_dropped())
             .map_err(StartError::AccessLog)?;
         let (sink, writer) = access.unzip();
@@ -99,42 +111,60 @@ impl Gateway {
             .iter()
             .filter_map(|(_, sockets)| sockets.first()?.local_addr().ok())
             .collect();
-        let clusters = clusters(&params)?;
-        let (signal, watch) = drain::channel();
+        let clusters = clusters::specs(&params, &[], true)?;
         let readiness = Readiness::default();
-        let admin_socket = admin_socket(&params).await?;
-        let base = WorkerSpec {
-            index: 0,
-            workers: params.workers,
-            listeners: Vec::new(),
-            clusters: clusters.clone(),
-            ticket_keys: TicketKeys::generate()?,
-            accelerator: selection.active.clone(),
-            metrics: metrics.clone(),
+        let admin_socket = sockets::admin(&params).await?;
+        let (signal, watch) = drain::channel();
+        let base = Base {
+            clusters: &clusters,
+            selection: &selection,
+            metrics: &metrics,
             access: sink,
             drain: watch,
         };
-        let stats = start_workers(&base, sockets)?;
-        drop(base);
+        let (workers, stats) = base.start(params.workers, sockets)?;
+        let shown = Shown::new(metrics.shard(), &clusters);
         let mut admin = None;
         if let Some(socket) = admin_socket {
             admin = socket.local_addr().ok();
-            serve_admin(socket, &metrics, &readiness, &clusters, &selection, stats);
+            serve_admin(
+                socket,
+                &metrics,
+                &readiness,
+                shown.clone(),
+                &selection,
+                stats,
+            );
         }
         readiness.set(true);
+        let generations = Generations::new(signal);
+        let drain = Rc::new(Cell::new(params.drain));
         Ok(Gateway {
-            signal,
             readiness,
-            drain: params.drain,
+            drain: drain.clone(),
             access: writer,
             addresses,
             admin,
+            reloader: Some(Reloader {
+                generations: generations.clone(),
+                workers,
+                metrics,
+                shown,
+                drain,
+                running: reload::Running::new(params, clusters),
+            }),
+            generations,
         })
     }
 
     /// What reopens the access log's file.
     pub fn access_log(&self) -> Option<AccessWriter> {
         self.access.clone()
+    }
+
+    /// What replaces the configuration; there is one.
+    pub fn reloader(&mut self) -> Option<Reloader> {
+        self.reloader.take()
     }
 
     /// Serves until `stop` is ready, then drains. A second `again` cuts at once.
@@ -157,8 +187,8 @@ impl Gateway {
             ended = self.finish() => ended,
         };
         if ended == Ended::Cut {
-            self.signal.cut();
-            self.signal.finished(CUT_GRACE).await;
+            self.generations.cut();
+            self.generations.finished(CUT_GRACE).await;
         }
         if let Some(access) = &self.access {
             access.finish();
@@ -167,9 +197,10 @@ impl Gateway {
     }
 
     async fn finish(&self) -> Ended {
-        tokio::time::sleep(self.drain.grace).await;
-        self.signal.drain();
-        match self.signal.finished(self.drain.timeout).await {
+        let drain = self.drain.get();
+        tokio::time::sleep(drain.grace).await;
+        self.generations.drain();
+        match self.generations.finished(drain.timeout).await {
             true => {
                 tracing::info!("drained");
                 Ended::Drained
@@ -184,114 +215,67 @@ impl Gateway {
 
 type Sockets = Vec<(Arc<ListenerParams>, Vec<TcpListener>)>;
 
-/// One socket per listener and worker, bound before any worker starts so that a
-/// taken address is told at once. Port 0 becomes the same free port for all.
+/// Before any worker starts, so that a taken address is told at once.
 fn bind(params: &GatewayParams) -> Result<Sockets, StartError> {
-    let mut all = Vec::new();
-    for params_of in &params.listeners {
-        let failed = |source| StartError::Bind {
-            name: params_of.name.clone(),
-            address: params_of.address,
-            source,
-        };
-        let mut address = params_of.address;
-        if address.port() != 0 {
-            listener::check_free(address).map_err(failed)?;
-        }
-        let mut sockets = Vec::new();
-        for _ in 0..params.workers {
-            let socket = listener::bind(params_of, address).map_err(failed)?;
-            address = socket.local_addr().map_err(failed)?;
-            sockets.push(socket);
-        }
-        all.push((Arc::new(params_of.clone()), sockets));
-    }
-    Ok(all)
+    let bound = params.listeners.iter().map(|listener| {
+        let sockets = sockets::bind(listener, params.workers)?;
+        Ok((Arc::new(listener.clone()), sockets))
+    });
+    bound.collect()
 }
 
-fn clusters(params: &GatewayParams) -> Result<Vec<ClusterSpec>, StartError> {
-    let handle = tokio::runtime::Handle::current();
-    params
-        .clusters
-        .iter()
-        .map(|cluster| {
-            let failed = |source| StartError::Cluster {
-                name: cluster.name.clone(),
-                source,
+/// What all workers start with.
+struct Base<'a> {
+    clusters: &'a [ClusterSpec],
+    selection: &'a Selection,
+    metrics: &'a Arc<Metrics>,
+    access: Option<AccessSink>,
+    drain: drain::Watch,
+}
+
+type Workers = (Vec<mpsc::Sender<Replacement>>, Vec<AcceleratorStats>);
+
+impl Base<'_> {
+    /// Where new versions go, and the workers' numbers of their accelerators.
+    fn start(self, workers: usize, mut sockets: Sockets) -> Result<Workers, StartError> {
+        let ticket_keys = TicketKeys::generate()?;
+        let (mut replacements, mut stats) = (Vec::new(), Vec::new());
+        for index in 0..workers {
+            let listeners = sockets
+                .iter_mut()
+                .map(|(params, sockets)| (params.clone(), sockets.pop()))
+                .collect();
+            let spec = WorkerSpec {
+                index,
+                workers,
+                version: Version {
+                    listeners,
+                    clusters: self.clusters.to_vec(),
+                    drain: self.drain.clone(),
+                },
+                ticket_keys: ticket_keys.clone(),
+                accelerator: self.selection.active.clone(),
+                metrics: self.metrics.clone(),
+                access: self.access.clone(),
             };
-            let tls = match &cluster.tls {
-                Some(tls) => Some(TlsConnector::new(tls, cluster.protocol).map_err(failed)?),
-                None => None,
-            };
-            Ok(ClusterSpec {
-                params: Arc::new(cluster.clone()),
-                endpoints: Endpoints::spawn(cluster, &params.dns, &handle),
-                tls,
-            })
-        })
-        .collect()
-}
-
-/// The workers' numbers of their accelerators.
-fn start_workers(
-    base: &WorkerSpec,
-    mut sockets: Sockets,
-) -> Result<Vec<AcceleratorStats>, StartError> {
-    let mut stats = Vec::new();
-    for index in 0..base.workers {
-        let listeners = sockets
-            .iter_mut()
-            .filter_map(|(params, sockets)| Some((params.clone(), sockets.pop()?)))
-            .collect();
-        let spec = WorkerSpec {
-            index,
-            workers: base.workers,
-            listeners,
-            clusters: base.clusters.clone(),
-            ticket_keys: base.ticket_keys.clone(),
-            accelerator: base.accelerator.clone(),
-            metrics: base.metrics.clone(),
-            access: base.access.clone(),
-            drain: base.drain.clone(),
-        };
-        let started = worker::spawn(spec);
-        let started = started.map_err(|source| StartError::Worker { index, source })?;
-        stats.extend(started.accelerator);
+            let started = worker::spawn(spec);
+            let started = started.map_err(|source| StartError::Worker { index, source })?;
+            replacements.push(started.replacements);
+            stats.extend(started.accelerator);
+        }
+        Ok((replacements, stats))
     }
-    Ok(stats)
-}
-
-/// Bound before any worker starts, so that a taken address is told at once.
-async fn admin_socket(
-    params: &GatewayParams,
-) -> Result<Option<tokio::net::TcpListener>, StartError> {
-    let Some(admin) = &params.admin else {
-        return Ok(None);
-    };
-    let socket = tokio::net::TcpListener::bind(admin.address).await;
-    socket.map(Some).map_err(|source| StartError::Admin {
-        address: admin.address,
-        source,
-    })
 }
 
 fn serve_admin(
     socket: tokio::net::TcpListener,
     metrics: &Arc<Metrics>,
     readiness: &Readiness,
-    clusters: &[ClusterSpec],
+    shown: Arc<Shown>,
     selection: &Selection,
     stats: Vec<AcceleratorStats>,
 ) {
-    let shard = metrics.shard();
-    let mut refresh: Vec<Box<dyn Fn() + Send + Sync>> = Vec::new();
-    for cluster in clusters {
-        let metrics = shard.cluster(&cluster.params.name);
-        // The watch and not its numbers alone: with fixed addresses it is all that
-        // keeps the number of endpoints.
-        let endpoints = cluster.endpoints.clone();
-        refresh.push(Box::new(move || copy_stats(&metrics, endpoints.stats())));
-    }
+    let mut refresh: Vec<Box<dyn Fn() + Send + Sync>> = vec![Box::new(move || shown.refresh())];
     if let Some(active) = &selection.active {
         let (name, metrics) = (active.name, metrics.clone());
         let seen = Mutex::new(acceleration::Seen::default());
@@ -310,12 +294,12 @@ fn serve_admin(
 }
 
 /// What was chosen, and why what was asked for was not: one line for each.
-fn tell(metrics: &Metrics, selection: &Selection, asked: bool) {
+fn tell(metrics: &Metrics, selection: &Selection, params: &GatewayParams) {
     for (name, reasons) in &selection.reasons {
         metrics.set_accelerator(name, "unavailable");
         let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
         let reasons = reasons.join("; ");
-        match asked {
+        match params.acceleration.asked {
             true => tracing::warn!(accelerator = name, "accelerator not used: {reasons}"),
             false => tracing::debug!(accelerator = name, "accelerator not used: {reasons}"),
         }
@@ -326,69 +310,11 @@ fn tell(metrics: &Metrics, selection: &Selection, asked: bool) {
         "private-key work is done by {}",
         selection.what
     );
-}
-
-/// Every configured limit, beside what it limits.
-fn limits(metrics: &Metrics, params: &GatewayParams) {
-    for listener in &params.listeners {
-        let set = |limit, value: usize| {
-            metrics.set_limit("listener", &listener.name, limit, value as u64);
-        };
-        set("max_connections", listener.max_connections);
-        set("max_handshakes", listener.max_handshakes);
-        set(
-            "max_handshakes_per_client",
-            listener.max_handshakes_per_client,
-        );
-        set(
-            "max_concurrent_streams",
-            listener.http.max_concurrent_streams as usize,
-        );
-        set("backlog", listener.backlog as usize);
-    }
-    for cluster in &params.clusters {
-        let set = |limit, value: usize| {
-            metrics.set_limit("cluster", &cluster.name, limit, value as u64);
-        };
-        set("max_connections", cluster.pool.max_connections);
-        set(
-            "max_concurrent_streams",
-            cluster.pool.max_concurrent_streams,
-        );
-        set("max_pending_requests", cluster.pool.max_pending_requests);
-        if let Some(budget) = &cluster.retry_budget {
-            set("retry_budget_burst", budget.burst as usize);
+    if let Some(active) = &selection.active {
+        let jobs = worker::jobs(params.listeners.iter());
+        metrics.set_limit("acceleration", active.name, "jobs", jobs as u64);
+        if let Some(queue) = active.queue() {
+            metrics.set_limit("acceleration", active.name, "queue", queue as u64);
         }
     }
-}
-
-/// A connection costs a descriptor on each side; the soft limit is often 1024.
-pub(crate) fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
-}
-
-/// Brings a cluster's counters up to date before a scrape.
-fn copy_stats(metrics: &ClusterMetrics, stats: &ClusterStats) {
-    let now = stats.snapshot();
-    set_total(&metrics.connections, now.get(Stat::ConnectionsOpened));
-    set_gauge(&metrics.connections_active, now.get(Stat::ConnectionsOpen));
-    let failures = now.get(Stat::ConnectFailures) + now.get(Stat::ConnectTimeouts);
-    set_total(&metrics.connect_failures, failures);
-    set_total(&metrics.requests, now.get(Stat::Requests));
-    set_gauge(&metrics.streams_active, now.get(Stat::StreamsActive));
-    set_gauge(&metrics.pending, now.get(Stat::Pending));
-    set_total(&metrics.pending_overflows, now.get(Stat::PendingRejected));
-    set_total(&metrics.pending_timeouts, now.get(Stat::PendingTimeouts));
-    set_total(&metrics.goaways, now.get(Stat::GoAwaysReceived));
-    set_gauge(&metrics.endpoints, now.get(Stat::Endpoints));
-    set_total(&metrics.dns_successes, now.get(Stat::DnsResolutions));
-    set_total(&metrics.dns_failures, now.get(Stat::DnsFailures));
 }

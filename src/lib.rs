@@ -18,7 +18,7 @@
 //! | row | modules |
 //! |---|---|
 //! | 7 | `main`, `cli` |
-//! | 6 | `gateway` |
+//! | 6 | `gateway`, `reload` |
 //! | 5 | `config`, `worker` |
 //! | 4 | `listener`, `admin` |
 //! | 3 | `http` |
@@ -64,6 +64,13 @@
 //! P-256 and P-384, the key schedules, AES-GCM. TLS itself, other keys and ciphers, and
 //! certificates stay OpenSSL's, and all of it where OpenSSL is configured for FIPS 140.
 //!
+//! **Reload.** A version of the configuration is a set of listeners with their contexts and
+//! routes, of clusters, and a drain ([`drain`]) of its own. Every worker prepares the next
+//! one, then every worker adopts it: accept loops keep their sockets and go on with its
+//! listeners, so that no queue is lost; clusters that are the same object keep their pools.
+//! Connections stay with the version that accepted them, whose drain begins after that. No
+//! second process: accelerators are opened once, and jobs must end on their thread.
+//!
 //! **Configuration.** Raw structs give the JSON Schema; the schema finds every
 //! structural problem at once; what stands is resolved to the parameter types that each
 //! module declares. `admin` stands below `config` for that reason.
@@ -78,6 +85,7 @@ pub mod gateway;
 pub mod http;
 pub mod listener;
 pub mod proxy;
+pub mod reload;
 pub mod route;
 pub mod rt;
 pub mod telemetry;

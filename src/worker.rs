@@ -1,31 +1,33 @@
 //! A worker: one core's thread, its listeners, connections and pools.
 //!
 //! 1. The thread builds its TLS contexts, pools and routes, then says it is ready.
-//! 2. Its listeners accept until draining begins.
+//! 2. Its listeners accept until draining begins; new versions of the configuration take
+//!    their place meanwhile.
 //! 3. It parks when its connections have ended; threads that ran OpenSSL jobs live as
 //!    long as the process.
 //!
 //! Nothing in it is shared with another worker but what the control thread publishes:
 //! endpoints, the drain's phase, ticket keys.
 
+mod server;
+
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
+use tokio::sync::mpsc as queue;
+use tokio::sync::oneshot;
 
 use crate::accelerator::{self, Active, WorkerStats};
 use crate::drain::Watch;
-use crate::http::Service;
-use crate::listener::{Admission, Listener, ListenerParams};
-use crate::proxy::{Proxy, RouteHandle};
-use crate::route::RouteTable;
+use crate::listener::ListenerParams;
 use crate::rt;
-use crate::telemetry::{AccessSink, Metrics, Shard};
-use crate::tls::{self, Acceptor, Graveyard, Register, TicketKeys, TlsError, TlsParams};
-use crate::upstream::{Cluster, ClusterParams, EndpointsWatch, TlsConnector};
+use crate::telemetry::{AccessSink, Metrics};
+use crate::tls::{self, Graveyard, Register, TicketKeys, TlsError};
+use crate::upstream::{ClusterParams, EndpointsWatch, TlsConnector};
+use server::Server;
 
 /// For operations of abandoned handshakes, when the last connection has ended.
 const LAST_OPERATIONS: Duration = Duration::from_secs(1);
@@ -41,37 +43,53 @@ pub fn jobs<'a>(listeners: impl Iterator<Item = &'a ListenerParams>) -> usize {
 /// A cluster as every worker gets it.
 #[derive(Clone)]
 pub struct ClusterSpec {
+    /// The same object in a later version: the same cluster, with its pools.
     pub params: Arc<ClusterParams>,
     pub endpoints: EndpointsWatch,
     pub tls: Option<TlsConnector>,
+}
+
+/// What a version of the configuration gives a worker.
+pub struct Version {
+    /// Without a socket: the worker has one for that address.
+    pub listeners: Vec<(Arc<ListenerParams>, Option<TcpListener>)>,
+    pub clusters: Vec<ClusterSpec>,
+    pub drain: Watch,
+}
+
+/// A version to take the place of the one before, on every worker or on none.
+pub struct Replacement {
+    pub version: Version,
+    /// Told when all that can fail is done, and nothing has changed yet.
+    pub prepared: oneshot::Sender<Result<(), WorkerError>>,
+    /// Whom to tell when the version has taken the place; dropped: it is not to.
+    pub commit: oneshot::Receiver<oneshot::Sender<()>>,
 }
 
 pub struct WorkerSpec {
     pub index: usize,
     /// How many there are: shares of the process's limits.
     pub workers: usize,
-    pub listeners: Vec<(Arc<ListenerParams>, TcpListener)>,
-    pub clusters: Vec<ClusterSpec>,
+    pub version: Version,
     pub ticket_keys: TicketKeys,
     /// None: software.
     pub accelerator: Option<Arc<Active>>,
     pub metrics: Arc<Metrics>,
     pub access: Option<AccessSink>,
-    pub drain: Watch,
 }
 
 /// A worker's numbers of its accelerator, readable from any thread.
 #[derive(Clone)]
 pub struct AcceleratorStats {
     pub worker: WorkerStats,
-    /// Of each listener's handshakes.
-    pub handshakes: Vec<Arc<tls::Counters>>,
+    /// Of its handshakes.
+    pub handshakes: Arc<tls::Counters>,
     pub graveyard: Arc<Register>,
 }
 
 /// A worker that serves.
 pub struct Started {
-    pub thread: JoinHandle<()>,
+    pub replacements: queue::Sender<Replacement>,
     /// None: software.
     pub accelerator: Option<AcceleratorStats>,
 }
@@ -87,28 +105,38 @@ pub enum WorkerError {
     Jobs(TlsError),
     #[error("listener {listener}: {source}")]
     Tls { listener: String, source: TlsError },
+    #[error("listener {listener}: there is no socket for it")]
+    Socket { listener: String },
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("the thread ended before it was ready")]
     Died,
+    #[error("not ready within {0:?}")]
+    Late(Duration),
 }
 
 /// Starts the worker's thread and waits until it serves.
 pub fn spawn(spec: WorkerSpec) -> Result<Started, WorkerError> {
     let (ready, readiness) = mpsc::sync_channel(1);
-    let thread = std::thread::Builder::new()
+    // One at a time: the control thread waits for what becomes of it.
+    let (replacements, queue) = queue::channel(1);
+    std::thread::Builder::new()
         .name(format!("worker-{}", spec.index))
-        .spawn(move || run(spec, &ready))?;
+        .spawn(move || run(spec, &ready, queue))?;
     let accelerator = readiness.recv().map_err(|_| WorkerError::Died)??;
     Ok(Started {
-        thread,
+        replacements,
         accelerator,
     })
 }
 
 type Ready = Result<Option<AcceleratorStats>, WorkerError>;
 
-fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Ready>) {
+fn run(
+    spec: WorkerSpec,
+    ready: &mpsc::SyncSender<Ready>,
+    mut replacements: queue::Receiver<Replacement>,
+) {
     let runtime = match rt::local_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -117,54 +145,26 @@ fn run(spec: WorkerSpec, ready: &mpsc::SyncSender<Ready>) {
         }
     };
     runtime.block_on(async {
-        let drain = spec.drain.clone();
-        let offload = match Offloading::start(&spec) {
-            Ok(offload) => offload,
+        let mut server = match Server::start(spec) {
+            Ok(server) => server,
             Err(error) => {
                 let _ = ready.send(Err(error));
                 return;
             }
         };
-        match start(spec, offload.as_ref()) {
-            Ok(listeners) => {
-                let stats = offload.as_ref().map(|offload| offload.stats(&listeners));
-                let _ = ready.send(Ok(stats));
-                // In tasks of their own: to wake the runtime's first future takes a system
-                // call each time.
-                let tasks = listeners.into_iter().map(|(listener, socket)| {
-                    let drain = drain.clone();
-                    tokio::task::spawn_local(async move {
-                        let admission = listener.admission.clone();
-                        listener.run(socket, drain).await;
-                        admission.emptied().await;
-                    })
-                });
-                for ended in futures_util::future::join_all(tasks).await {
-                    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-                }
-            }
-            Err(error) => {
-                let _ = ready.send(Err(error));
-                return;
-            }
-        }
-        if let Some(offload) = &offload {
-            let left = offload.graveyard.drain(LAST_OPERATIONS).await;
-            if left > 0 {
-                tracing::warn!(left, "operations never came back from the accelerator");
-            }
-        }
-        drop(drain);
+        let _ = ready.send(Ok(server.accelerator()));
+        server.serve(&mut replacements).await;
+        // What operations that never came back may still touch stays.
+        let _kept = server.end().await;
         std::future::pending::<()>().await;
     });
 }
-
-type Listeners = Vec<(Rc<Listener>, tokio::net::TcpListener)>;
 
 /// What the worker offloads with.
 struct Offloading {
     worker: Rc<accelerator::Worker>,
     graveyard: Rc<Graveyard>,
+    counters: Arc<tls::Counters>,
 }
 
 impl Offloading {
@@ -173,8 +173,10 @@ impl Offloading {
         let Some(active) = &spec.accelerator else {
             return Ok(None);
         };
-        // Every handshake needs one job at a time; the probe another.
-        let jobs = jobs(spec.listeners.iter().map(|(params, _)| &**params));
+        // Every handshake needs one job at a time; the probe another. A thread's jobs are
+        // counted once and for all: with more handshakes, some wait for a job.
+        let listeners = spec.version.listeners.iter();
+        let jobs = jobs(listeners.map(|(params, _)| &**params));
         tls::init_thread(jobs, 0).map_err(WorkerError::Jobs)?;
         let worker =
             accelerator::Worker::new(active).map_err(|source| WorkerError::Accelerator {
@@ -184,100 +186,18 @@ impl Offloading {
         let graveyard = Graveyard::new();
         tokio::task::spawn_local(graveyard.clone().run());
         tokio::task::spawn_local(worker.clone().run());
-        Ok(Some(Offloading { worker, graveyard }))
+        Ok(Some(Offloading {
+            worker,
+            graveyard,
+            counters: Arc::default(),
+        }))
     }
 
-    fn stats(&self, listeners: &Listeners) -> AcceleratorStats {
-        let acceptors = listeners
-            .iter()
-            .filter_map(|(one, _)| one.acceptor.as_ref());
+    fn stats(&self) -> AcceleratorStats {
         AcceleratorStats {
             worker: self.worker.stats(),
-            handshakes: acceptors.map(|one| one.counters().clone()).collect(),
+            handshakes: self.counters.clone(),
             graveyard: self.graveyard.register().clone(),
         }
     }
-}
-
-/// The contexts of a listener.
-fn acceptor(
-    params: &TlsParams,
-    keys: &TicketKeys,
-    offload: Option<&Offloading>,
-) -> Result<Acceptor, TlsError> {
-    let acceptor = Acceptor::new(params, keys)?;
-    match offload {
-        None => Ok(acceptor),
-        Some(Offloading { worker, graveyard }) => {
-            acceptor.accelerated(params, keys, worker.clone(), graveyard.clone())
-        }
-    }
-}
-
-fn start(spec: WorkerSpec, offload: Option<&Offloading>) -> Result<Listeners, WorkerError> {
-    let shard = spec.metrics.shard();
-    let names: Vec<String> = spec
-        .clusters
-        .iter()
-        .map(|cluster| cluster.params.name.clone())
-        .collect();
-    let clusters: Rc<Vec<Rc<Cluster>>> = Rc::new(
-        spec.clusters
-            .into_iter()
-            .map(|cluster| Cluster::new(cluster.params, cluster.endpoints, cluster.tls))
-            .collect(),
-    );
-    let mut started = Vec::new();
-    for (params, socket) in spec.listeners {
-        let failed = |source| WorkerError::Tls {
-            listener: params.name.clone(),
-            source,
-        };
-        let acceptor = match &params.tls {
-            Some(tls) => Some(acceptor(tls, &spec.ticket_keys, offload).map_err(failed)?),
-            None => None,
-        };
-        let metrics = shard.listener(&params.name);
-        let proxy = Proxy::new(
-            params.proxy.clone(),
-            RouteTable::new(&params.routes),
-            clusters.clone(),
-            handles(&params, &names, &shard),
-            metrics.clone(),
-            spec.access.clone(),
-        );
-        let listener = Listener {
-            acceptor,
-            service: Rc::new(Service {
-                params: params.http.clone(),
-                proxy: Rc::new(proxy),
-            }),
-            admission: Admission::new(
-                params.max_connections.div_ceil(spec.workers),
-                params.max_handshakes,
-                params.max_handshakes_per_client,
-            ),
-            metrics,
-            params,
-        };
-        let socket = tokio::net::TcpListener::from_std(socket)?;
-        started.push((Rc::new(listener), socket));
-    }
-    Ok(started)
-}
-
-fn handles(params: &ListenerParams, clusters: &[String], shard: &Shard) -> Vec<Rc<RouteHandle>> {
-    params
-        .routes
-        .iter()
-        .map(|route| {
-            let cluster = &clusters[route.cluster];
-            Rc::new(RouteHandle {
-                name: route.name.clone(),
-                cluster_name: cluster.clone(),
-                metrics: shard.route(&route.name, cluster),
-                cluster: shard.cluster(cluster),
-            })
-        })
-        .collect()
 }

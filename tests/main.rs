@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod listener;
 mod provider;
+mod reload;
 mod route;
 mod tls;
 mod upstream;

@@ -22,9 +22,9 @@ mod structure;
 mod tests;
 mod tree;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub use params::{DrainParams, GatewayParams};
+pub use params::{DrainParams, GatewayParams, ReloadParams};
 pub use problem::{Mark, Problem, Problems, Severity};
 
 use report::{At, Report};
@@ -36,6 +36,8 @@ pub struct Loaded {
     pub params: GatewayParams,
     /// What hardly does what was meant, by line.
     pub warnings: Vec<Problem>,
+    /// The files it names, which have been read as well.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads and checks a configuration file, and the files it names. Relative paths in it
@@ -71,9 +73,14 @@ pub fn load_str(
 ) -> Result<Loaded, Problems> {
     let mut report = Report::new(name, base.to_owned());
     let params = read(text, env, &mut report);
+    let files = report.files.take().into_iter().collect();
     let warnings = report.finish()?;
     match params {
-        Some(params) => Ok(Loaded { params, warnings }),
+        Some(params) => Ok(Loaded {
+            params,
+            warnings,
+            files,
+        }),
         None => unreachable!("no parameters without a problem"),
     }
 }
@@ -112,8 +119,9 @@ fn read(
     if !structure::check(&mut root, report) {
         return None;
     }
-    match serde_json::from_value(root.to_json()) {
-        Ok(raw) => Some(resolve::config(&At::root(report, &root), raw)),
+    let source = root.to_json();
+    match serde_json::from_value(source.clone()) {
+        Ok(raw) => Some(resolve::config(&At::root(report, &root), raw, source)),
         // The schema is made from what serde reads, so this is a gap between the two.
         Err(error) => {
             let what = format!("can't be read in spite of its schema: {error}");

@@ -16,9 +16,21 @@ pub struct GatewayParams {
     pub acceleration: AccelerationParams,
     pub log: LogParams,
     pub drain: DrainParams,
+    pub reload: ReloadParams,
     pub dns: DnsParams,
     pub listeners: Vec<ListenerParams>,
     pub clusters: Vec<ClusterParams>,
+    /// The file's own values, to tell what another version of it changes.
+    pub source: serde_json::Value,
+}
+
+/// How a new version of the file takes the running one's place.
+#[derive(Clone, Copy, Debug)]
+pub struct ReloadParams {
+    /// How often the files are looked at; None: never.
+    pub interval: Option<Duration>,
+    /// Streams of connections from before are cut after this.
+    pub timeout: Duration,
 }
 
 /// How the process ends.

@@ -1,6 +1,7 @@
 //! Collects the problems of one file, and the places they are reported at.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) struct Report {
     pub(super) cluster_names: Vec<String>,
     /// Paths of what was taken out of the tree, since it is wrong.
     pub(super) removed: Vec<String>,
+    /// Files that were read beside it.
+    pub(super) files: RefCell<BTreeSet<PathBuf>>,
     found: RefCell<Vec<Problem>>,
 }
 
@@ -27,6 +30,7 @@ impl Report {
             base,
             cluster_names: Vec::new(),
             removed: Vec::new(),
+            files: RefCell::default(),
             found: RefCell::default(),
         }
     }

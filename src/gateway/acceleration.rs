@@ -30,7 +30,7 @@ pub(super) fn copy(
     for (kind, seen) in Kind::ALL.into_iter().zip(seen) {
         batches(metrics, name, workers, kind, seen);
     }
-    let handshakes = || workers.iter().flat_map(|one| &one.handshakes);
+    let handshakes = || workers.iter().map(|one| &one.handshakes);
     let pauses = handshakes().map(|one| one.pauses()).sum();
     let queue_full = handshakes().map(|one| one.queue_full()).sum();
     let no_job = handshakes().map(|one| one.no_job()).sum();

@@ -9,18 +9,47 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::socket::adjust;
 use super::{Listener, Overload};
 use crate::drain::Watch;
 
 /// After a failed accept, such as EMFILE: time for descriptors to come back.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A listener as one version of the configuration has it, and the drain its connections
+/// follow.
+#[derive(Clone)]
+pub struct Serving {
+    pub listener: Rc<Listener>,
+    pub drain: Watch,
+}
+
+/// Accepts for the current listener until its draining begins. When another takes its place
+/// the socket goes on, with all that wait in its queue.
+pub async fn accept(socket: TcpListener, mut current: watch::Receiver<Serving>) {
+    loop {
+        let Serving { listener, drain } = current.borrow_and_update().clone();
+        tokio::select! {
+            biased;
+            // A new version of the configuration. Before the old one's end, which follows.
+            Ok(()) = current.changed() => {
+                if let Err(error) = adjust(&current.borrow().listener.params, &socket) {
+                    tracing::warn!(%error, "the listening socket's options stay as they are");
+                }
+            }
+            // Draining has begun.
+            () = listener.run(&socket, drain) => return,
+        }
+    }
+}
+
 impl Listener {
     /// Accepts until draining begins, then takes what the kernel has already queued:
     /// those clients believe themselves connected.
-    pub async fn run(self: Rc<Self>, socket: TcpListener, drain: Watch) {
+    async fn run(self: Rc<Self>, socket: &TcpListener, drain: Watch) {
         let mut stop = drain.clone();
         let mut stop = pin!(stop.draining());
         loop {
@@ -34,7 +63,7 @@ impl Listener {
                 }
                 continue;
             }
-            match next(&socket, stop.as_mut()).await {
+            match next(socket, stop.as_mut()).await {
                 Some(Ok((tcp, peer))) => self.admit(tcp, peer, &drain),
                 Some(Err(error)) => self.failed(error).await,
                 None => break,

@@ -7,10 +7,16 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
+/// A worker's share of a listener's limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub max_connections: usize,
+    pub max_handshakes: usize,
+    pub max_handshakes_per_client: usize,
+}
+
 pub struct Admission {
-    max_connections: usize,
-    max_handshakes: usize,
-    max_handshakes_per_client: usize,
+    limits: Cell<Limits>,
     connections: Cell<usize>,
     handshakes: Cell<usize>,
     /// Handshakes in progress of each client address; empty ones are removed.
@@ -19,15 +25,9 @@ pub struct Admission {
 }
 
 impl Admission {
-    pub fn new(
-        max_connections: usize,
-        max_handshakes: usize,
-        max_handshakes_per_client: usize,
-    ) -> Rc<Self> {
+    pub fn new(limits: Limits) -> Rc<Self> {
         Rc::new(Admission {
-            max_connections,
-            max_handshakes,
-            max_handshakes_per_client,
+            limits: Cell::new(limits),
             connections: Cell::new(0),
             handshakes: Cell::new(0),
             clients: RefCell::default(),
@@ -35,12 +35,18 @@ impl Admission {
         })
     }
 
+    /// Other limits, for whoever comes from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.set(limits);
+    }
+
     /// Why the next connection may not come in now, if so.
     pub fn full(&self) -> Option<&'static str> {
-        if self.connections.get() >= self.max_connections {
+        let limits = self.limits.get();
+        if self.connections.get() >= limits.max_connections {
             return Some("max_connections");
         }
-        (self.handshakes.get() >= self.max_handshakes).then_some("max_handshakes")
+        (self.handshakes.get() >= limits.max_handshakes).then_some("max_handshakes")
     }
 
     /// Returns when a connection or handshake has ended.
@@ -85,7 +91,7 @@ impl HandshakeSlot {
     pub fn claim(&mut self, client: IpAddr) -> bool {
         let mut clients = self.0.clients.borrow_mut();
         let count = clients.entry(client).or_default();
-        if *count >= self.0.max_handshakes_per_client {
+        if *count >= self.0.limits.get().max_handshakes_per_client {
             return false;
         }
         *count += 1;
@@ -115,9 +121,15 @@ impl Drop for HandshakeSlot {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        max_connections: 3,
+        max_handshakes: 2,
+        max_handshakes_per_client: 1,
+    };
+
     #[test]
     fn limits_hold_and_slots_come_back() {
-        let admission = Admission::new(3, 2, 1);
+        let admission = Admission::new(LIMITS);
         let (a, mut b): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
         let (connection, mut handshake) = admission.connection();
         assert!(handshake.claim(a));
@@ -132,13 +144,20 @@ mod tests {
         let (_connection3, mut handshake3) = admission.connection();
         assert!(handshake3.claim(b));
         assert_eq!(admission.full(), Some("max_connections"));
+        let max_connections = LIMITS.max_connections + 1;
+        admission.set_limits(Limits {
+            max_connections,
+            ..LIMITS
+        });
+        assert_eq!(admission.full(), None);
+        admission.set_limits(LIMITS);
         drop(connection);
         assert_eq!(admission.full(), None);
     }
 
     #[tokio::test]
     async fn it_is_empty_after_the_last_connection() {
-        let admission = Admission::new(3, 2, 1);
+        let admission = Admission::new(LIMITS);
         admission.emptied().await;
         let (first, handshake) = admission.connection();
         let (second, _) = admission.connection();

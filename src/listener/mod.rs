@@ -20,8 +20,9 @@ mod socket;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use admission::Admission;
-pub use params::{ListenerParams, Overload, ProxyProtocolParams};
+pub use accept::{Serving, accept};
+pub use admission::{Admission, Limits};
+pub use params::{ListenerParams, Overload, ProxyProtocolParams, SocketKey};
 pub use socket::{bind, check_free};
 
 use crate::http::Service;

@@ -47,3 +47,15 @@ pub struct ListenerParams {
     pub routes: Arc<Vec<RouteParams>>,
     pub tcp_keepalive: Option<Duration>,
 }
+
+/// What tells one listener's socket from others': the address, and for port 0, which is
+/// another port for everyone who asks, the name.
+pub type SocketKey = (SocketAddr, Option<String>);
+
+impl ListenerParams {
+    /// The same in two versions of the configuration: the socket is kept.
+    pub fn socket(&self) -> SocketKey {
+        let name = (self.address.port() == 0).then(|| self.name.clone());
+        (self.address, name)
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
@@ -19,13 +20,19 @@ pub fn bind(params: &ListenerParams, address: SocketAddr) -> io::Result<TcpListe
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.bind(&address.into())?;
-    let options = SockRef::from(&socket);
-    options.set_tcp_nodelay(true)?;
-    if let Some(time) = params.tcp_keepalive {
-        options.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
-    }
-    socket.listen(i32::try_from(params.backlog).unwrap_or(i32::MAX))?;
+    socket.set_tcp_nodelay(true)?;
+    adjust(params, &socket)?;
     Ok(socket.into())
+}
+
+/// Makes the socket listen as the parameters say, also one that listens already (listen(2)).
+pub(super) fn adjust(params: &ListenerParams, socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_keepalive(params.tcp_keepalive.is_some())?;
+    if let Some(time) = params.tcp_keepalive {
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
+    }
+    socket.listen(i32::try_from(params.backlog).unwrap_or(i32::MAX))
 }
 
 /// Whether nobody else listens on `address`: without SO_REUSEPORT, so that another

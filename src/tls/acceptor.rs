@@ -115,6 +115,11 @@ impl Acceptor {
         })
     }
 
+    /// Counts with these instead of counters of its own.
+    pub fn counting(self, counters: Arc<Counters>) -> Acceptor {
+        Acceptor { counters, ..self }
+    }
+
     /// What its handshakes have met with, since it was made.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters

@@ -55,6 +55,20 @@ pub struct UpstreamTls {
     pub identity: Option<(Vec<X509>, PKey<Private>)>,
 }
 
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &UpstreamTls) -> bool {
+        let same_identity = match (&self.identity, &other.identity) {
+            (None, None) => true,
+            (Some((chain, key)), Some((others, other))) => chain == others && key.public_eq(other),
+            _ => false,
+        };
+        same_identity
+            && self.roots == other.roots
+            && self.server_name == other.server_name
+            && self.verify == other.verify
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpKeepalive {
     pub time: Duration,
@@ -72,7 +86,7 @@ pub struct PingKeepalive {
 }
 
 /// Limits of the connections to one endpoint, of one worker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolParams {
     /// Connections opened ahead of the first request.
     pub warm_up: usize,
@@ -100,7 +114,7 @@ pub struct PoolParams {
 }
 
 /// How many requests may be sent again, of one worker.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryBudgetParams {
     /// Retries that a hundred requests allow.
     pub percent: u32,
@@ -111,7 +125,7 @@ pub struct RetryBudgetParams {
 }
 
 /// How names are resolved.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DnsParams {
     /// Servers to ask; empty: those of resolv.conf(5).
     pub servers: Vec<SocketAddr>,
@@ -122,7 +136,7 @@ pub struct DnsParams {
     pub timeout: Duration,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct ClusterParams {
     pub name: String,
     pub protocol: Protocol,

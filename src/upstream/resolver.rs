@@ -79,11 +79,13 @@ impl EndpointsWatch {
 pub struct Endpoints;
 
 impl Endpoints {
-    /// Publishes fixed addresses at once; each name gets a task on `handle`.
+    /// Publishes fixed addresses at once; each name gets a task on `handle`. `stats` go on
+    /// from the cluster whose place this one takes, or are new.
     pub fn spawn(
         cluster: &ClusterParams,
         dns: &DnsParams,
         handle: &tokio::runtime::Handle,
+        stats: Arc<ClusterStats>,
     ) -> EndpointsWatch {
         let fixed = cluster.endpoints.iter().map(|endpoint| match endpoint {
             EndpointAddress::Socket(address) => vec![Endpoint {
@@ -93,7 +95,6 @@ impl Endpoints {
             EndpointAddress::Name { .. } => Vec::new(),
         });
         let (sender, receiver) = watch::channel(Arc::from([]));
-        let stats = Arc::new(ClusterStats::default());
         let publisher = Arc::new(Publisher {
             parts: Mutex::new(fixed.collect()),
             sender,

@@ -1,6 +1,6 @@
 //! Whatever the accelerator does wrong under load, every handshake succeeds.
 
-use support::Gateway;
+use support::{Gateway, eventually_async};
 
 use super::crowd::visits;
 use super::engine::{COMPLETIONS, Operations, all_operations, handshakes, start, tell};
@@ -96,6 +96,30 @@ async fn no_handshake_fails() {
         let labels = [("accelerator", "qat_engine"), ("outcome", "completed")];
         let accelerated = metrics.sum("gateway_tls_handshakes_total", &labels);
         assert_eq!(accelerated, (SCRIPTS.len() * HANDSHAKES) as f64);
+    }
+}
+
+/// Clients that come while versions of the configuration follow each other.
+#[tokio::test]
+async fn a_reload_with_everything_in_flight_fails_nobody() {
+    let backend = h2_backend();
+    for completion in COMPLETIONS {
+        let Some(gateway) = start(&backend, completion) else {
+            return;
+        };
+        let versions = async {
+            for version in 0..6 {
+                let before = gateway.reloads("applied");
+                if version % 2 == 1 {
+                    gateway.set("/listeners/0/routes/0/name", format!("version-{version}"));
+                }
+                gateway.hang_up();
+                let applied = || (gateway.reloads("applied") > before).then_some(());
+                eventually_async("applied", applied).await;
+            }
+        };
+        let (failed, ()) = tokio::join!(visits(&gateway, 512), versions);
+        assert_eq!(failed, [""; 0], "{completion}");
     }
 }
 

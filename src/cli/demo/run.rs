@@ -56,7 +56,7 @@ clusters:
         }
     };
     telemetry::init(&loaded.params.log);
-    let code = run::serve(loaded.params, |gateway| {
+    let code = run::serve(loaded, None, |gateway| {
         let address = gateway.addresses.first().copied();
         if let (Some(address), Some(admin)) = (address, gateway.admin) {
             let authority = &certificates.authority;

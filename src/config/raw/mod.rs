@@ -23,7 +23,7 @@ pub(super) use cluster::{Backoff, Cluster, Pool, Protocol, TcpKeepalive, Upstrea
 pub(super) use cluster::{Balancer, PingKeepalive, RetryBudget};
 pub(super) use forwarding::{Forwarding, ForwardingMode};
 pub(super) use listener::{Http, Listener, Overload, ProxyProtocol, Upgrade};
-pub(super) use process::{Admin, Dns, Drain, Log, LogFormat};
+pub(super) use process::{Admin, Dns, Drain, Log, LogFormat, Reload};
 pub(super) use route::{HeaderMatch, HeaderOps, Match, Retry, Route};
 pub(super) use scalar::{Duration, DurationOrOff, Size, SizeOrOff, Switch, Workers};
 pub(super) use tls::{Alpn, Certificate, ClientCertificates, ClientMode};
@@ -50,6 +50,9 @@ pub(super) struct Config {
     /// How the process ends.
     #[serde(default)]
     pub(super) drain: Drain,
+    /// How a new version of this file takes the place of the running one.
+    #[serde(default)]
+    pub(super) reload: Reload,
     /// How the names of endpoints are resolved.
     #[serde(default)]
     pub(super) dns: Dns,

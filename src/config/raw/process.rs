@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::scalar::{Duration, minutes, seconds};
+use super::listener::off;
+use super::scalar::{Duration, DurationOrOff, hours, minutes, seconds};
 
 /// The admin server.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -85,6 +86,28 @@ impl Default for Drain {
         Drain {
             grace: seconds::<0>(),
             timeout: seconds::<30>(),
+        }
+    }
+}
+
+/// How a new version of the file takes the place of the running one, on SIGHUP.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Reload {
+    /// How often this file and the certificates and keys it names are looked at for changes,
+    /// which are then taken without a signal; or `off`.
+    #[serde(default = "off")]
+    pub(in crate::config) interval: DurationOrOff,
+    /// Streams of connections from before are cut after this long.
+    #[serde(default = "hours::<1>")]
+    pub(in crate::config) timeout: Duration,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Reload {
+            interval: off(),
+            timeout: hours::<1>(),
         }
     }
 }

@@ -22,6 +22,7 @@ const LONGEST: u64 = 16 << 20;
 
 fn read(at: &At<'_>, text: &str) -> Option<Vec<u8>> {
     let path = at.report.base.join(text);
+    at.report.files.borrow_mut().insert(path.clone());
     let shown = path.display();
     let metadata = match std::fs::metadata(&path) {
         Ok(metadata) => metadata,

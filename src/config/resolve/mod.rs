@@ -17,12 +17,14 @@ mod scalar;
 mod shadow;
 mod tls;
 
+use serde_json::Value;
+
 use super::params::GatewayParams;
 use super::raw;
 use super::report::At;
 
 /// The parameters the file stands for; those of a file with problems are fragments.
-pub(super) fn config(at: &At<'_>, raw: raw::Config) -> GatewayParams {
+pub(super) fn config(at: &At<'_>, raw: raw::Config, source: Value) -> GatewayParams {
     let workers = process::workers(&raw.workers);
     let clusters: Vec<_> = raw
         .clusters
@@ -46,9 +48,11 @@ pub(super) fn config(at: &At<'_>, raw: raw::Config) -> GatewayParams {
         acceleration: acceleration::acceleration(&at.key("acceleration"), &raw.acceleration),
         log: process::log(&at.key("log"), &raw.log),
         drain: process::drain(&at.key("drain"), &raw.drain),
+        reload: process::reload(&at.key("reload"), &raw.reload),
         dns: process::dns(&at.key("dns"), &raw.dns),
         listeners,
         clusters,
+        source,
     };
     cross::check(at, &params);
     params

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 
-use super::scalar::{at_most, dns_server, duration, listen_address, timeout};
+use super::scalar::{at_most, dns_server, duration, listen_address, timeout, timeout_or_off};
 use crate::admin::AdminParams;
-use crate::config::params::DrainParams;
+use crate::config::params::{DrainParams, ReloadParams};
 use crate::config::raw;
 use crate::config::report::At;
 use crate::telemetry::{AccessLog, LogFormat, LogParams};
@@ -66,6 +66,13 @@ pub(super) fn drain(at: &At<'_>, raw: &raw::Drain) -> DrainParams {
     DrainParams {
         grace: duration(&at.key("grace"), &raw.grace),
         timeout: duration(&at.key("timeout"), &raw.timeout),
+    }
+}
+
+pub(super) fn reload(at: &At<'_>, raw: &raw::Reload) -> ReloadParams {
+    ReloadParams {
+        interval: timeout_or_off(&at.key("interval"), &raw.interval),
+        timeout: timeout(&at.key("timeout"), &raw.timeout),
     }
 }
 

@@ -184,6 +184,9 @@ fn telemetry() -> Vec<Row> {
         section!("drain", {}),
         row!("drain.grace", ["0s", "5s"], ["soon" => "is not a duration"]),
         row!("drain.timeout", ["0s", "1m"], [30 => "has no unit"]),
+        section!("reload", {}),
+        timeout_or_off!("reload.interval"),
+        timeout!("reload.timeout"),
         section!("dns", {}),
         row!("dns.servers", [[], ["10.0.0.10", "[fd00::a]:5353"]], [
             ["dns.example.com"] => "is not an IP address",

@@ -79,7 +79,7 @@ fn spawn_port(host: &str, server: SocketAddr, port: u16) -> EndpointsWatch {
         timeout: ms(300),
     };
     let handle = tokio::runtime::Handle::current();
-    Endpoints::spawn(&named(host, port), &dns, &handle)
+    Endpoints::spawn(&named(host, port), &dns, &handle, Arc::default())
 }
 
 async fn until_addresses(watch: &EndpointsWatch, expected: &[&str]) {
@@ -170,7 +170,7 @@ fn fixed_addresses_and_names_come_in_order_and_once() {
         params.endpoints.insert(0, EndpointAddress::Socket(fixed));
         params.endpoints.push(EndpointAddress::Socket(loopback));
         let handle = tokio::runtime::Handle::current();
-        let watch = Endpoints::spawn(&params, &DnsParams::default(), &handle);
+        let watch = Endpoints::spawn(&params, &DnsParams::default(), &handle, Arc::default());
         assert_eq!(watch.current().len(), 2, "fixed ones are there at once");
         until(watch.stats(), Stat::DnsResolutions, 1).await;
         let current = watch.current();

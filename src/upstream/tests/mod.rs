@@ -75,7 +75,7 @@ fn params(endpoints: &[SocketAddr]) -> ClusterParams {
 
 fn cluster(params: ClusterParams) -> (Rc<Cluster>, Arc<ClusterStats>) {
     let handle = tokio::runtime::Handle::current();
-    let watch = Endpoints::spawn(&params, &DnsParams::default(), &handle);
+    let watch = Endpoints::spawn(&params, &DnsParams::default(), &handle, Arc::default());
     let stats = watch.stats().clone();
     let tls = params.tls.as_ref();
     let tls = tls.map(|tls| TlsConnector::new(tls, params.protocol).unwrap());

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::PATIENCE;
@@ -195,6 +196,29 @@ impl Gateway {
     pub fn wait(&mut self, most: Duration) -> Exited {
         let status = self.process.wait(most);
         self.exited(status)
+    }
+
+    /// Sets the value at a JSON pointer in its file, as [`Setup::set`] does; it has to be told.
+    pub fn set(&self, pointer: &str, value: impl Into<Value>) {
+        let path = self.folder.path().join(setup::FILE);
+        let text = std::fs::read(&path).expect("a configuration");
+        let mut config = serde_json::from_slice(&text).expect("JSON");
+        setup::set(&mut config, pointer, value.into());
+        let text = serde_json::to_string_pretty(&config).expect("JSON");
+        std::fs::write(&path, text).expect("written");
+    }
+
+    /// How many new versions of its configuration it has `applied`, or `refused`.
+    pub fn reloads(&self, outcome: &str) -> f64 {
+        let labels = [("outcome", outcome)];
+        self.metrics().sum("gateway_config_reloads_total", &labels)
+    }
+
+    /// Makes it read its configuration again; returns when it has `applied` it, or `refused`.
+    pub fn reload(&self, outcome: &str) {
+        let before = self.reloads(outcome);
+        self.hang_up();
+        crate::eventually(outcome, || (self.reloads(outcome) > before).then_some(()));
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -11,6 +11,9 @@ use super::{Exited, Gateway};
 use crate::certificates::{Authority, Key};
 use crate::ports;
 
+/// The configuration's name in the gateway's folder.
+pub(super) const FILE: &str = "gateway.yaml";
+
 /// One worker, one TLS listener `edge` with a P-256 certificate for `localhost`, one
 /// route to one cluster `backend`. Written as JSON, which YAML contains.
 pub struct Setup {
@@ -62,30 +65,7 @@ impl Setup {
     /// Sets the value at a JSON pointer (RFC 6901), making what is missing on the way;
     /// the index after an array's last appends.
     pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Setup {
-        let mut at = &mut self.config;
-        for step in pointer.split('/').skip(1) {
-            let step = step.replace("~1", "/").replace("~0", "~");
-            at = match step.parse::<usize>() {
-                Ok(index) => {
-                    if at.is_null() {
-                        *at = json!([]);
-                    }
-                    let array = at.as_array_mut().expect("an array");
-                    if index == array.len() {
-                        array.push(Value::Null);
-                    }
-                    &mut array[index]
-                }
-                Err(_) => {
-                    if at.is_null() {
-                        *at = json!({});
-                    }
-                    let object = at.as_object_mut().expect("an object");
-                    object.entry(step).or_insert(Value::Null)
-                }
-            };
-        }
-        *at = value.into();
+        set(&mut self.config, pointer, value.into());
         self
     }
 
@@ -134,7 +114,7 @@ impl Setup {
 
     /// Writes the file for commands other than `run`.
     pub fn write(&self) -> PathBuf {
-        let path = self.folder.path().join("gateway.yaml");
+        let path = self.folder.path().join(FILE);
         let text = serde_json::to_string_pretty(&self.config).expect("JSON");
         std::fs::write(&path, text).expect("written");
         path
@@ -170,4 +150,31 @@ impl Setup {
     pub(super) fn into_parts(self) -> (TempDir, Authority, u16, SocketAddr) {
         (self.folder, self.authority, self.port, self.admin)
     }
+}
+
+pub(super) fn set(config: &mut Value, pointer: &str, value: Value) {
+    let mut at = config;
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        at = match step.parse::<usize>() {
+            Ok(index) => {
+                if at.is_null() {
+                    *at = json!([]);
+                }
+                let array = at.as_array_mut().expect("an array");
+                if index == array.len() {
+                    array.push(Value::Null);
+                }
+                &mut array[index]
+            }
+            Err(_) => {
+                if at.is_null() {
+                    *at = json!({});
+                }
+                let object = at.as_object_mut().expect("an object");
+                object.entry(step).or_insert(Value::Null)
+            }
+        };
+    }
+    *at = value;
 }
