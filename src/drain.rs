@@ -1,8 +1,12 @@
-//! The end of a process's life: tell everyone once, wait for everyone, boundedly.
+//! The end of a process's life, or of a version of its configuration: tell everyone once, wait
+//! for everyone, boundedly.
 //!
 //! 1. `Running`: nothing happens.
-//! 2. `Draining`: listeners stop, connections finish what they have and take nothing new.
-//! 3. `Cut`: what is still open is closed.
+//! 2. `Retiring`, of a version: listeners stop, HTTP/2 connections take no new streams,
+//!    HTTP/1.1 connections end with their next response: a client that sends one just now
+//!    would never know whether to send it again.
+//! 3. `Draining`: connections finish what they have and take nothing new.
+//! 4. `Cut`: what is still open is closed.
 //!
 //! A phase never goes back. Whoever holds a [`Watch`] holds the process up until the
 //! cut; the [`Signal`]'s owner bounds that wait.
@@ -14,6 +18,7 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     Running,
+    Retiring,
     Draining,
     Cut,
 }
@@ -34,6 +39,11 @@ impl Signal {
         Watch(self.0.subscribe())
     }
 
+    /// Tells everyone to finish when it suits their clients.
+    pub fn retire(&self) {
+        self.raise(Phase::Retiring);
+    }
+
     /// Tells everyone to finish.
     pub fn drain(&self) {
         self.raise(Phase::Draining);
@@ -44,8 +54,8 @@ impl Signal {
         self.raise(Phase::Cut);
     }
 
-    pub fn is_draining(&self) -> bool {
-        *self.0.borrow() >= Phase::Draining
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
     }
 
     /// Waits until every [`Watch`] is dropped, at most `limit`; false past it.
@@ -73,6 +83,11 @@ impl Watch {
         *self.0.borrow()
     }
 
+    /// Returns once retiring, or draining, has begun.
+    pub async fn retiring(&mut self) {
+        self.reached(Phase::Retiring).await;
+    }
+
     /// Returns once draining has begun.
     pub async fn draining(&mut self) {
         self.reached(Phase::Draining).await;
@@ -97,7 +112,12 @@ mod tests {
     async fn phases_only_rise_and_the_wait_ends_with_the_last_watch() {
         let (signal, mut watch) = channel();
         assert_eq!(watch.phase(), Phase::Running);
+        signal.retire();
+        watch.retiring().await;
+        assert_eq!(watch.phase(), Phase::Retiring);
         signal.drain();
+        signal.retire();
+        assert_eq!(watch.phase(), Phase::Draining);
         watch.draining().await;
         assert!(!signal.finished(Duration::from_millis(5)).await);
         signal.cut();

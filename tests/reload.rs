@@ -5,6 +5,7 @@ use support::certificates::Key;
 use support::client::curl::Curl;
 use support::client::h2::{Client, request, whole};
 use support::client::h2load::H2load;
+use support::client::raw::Raw;
 use support::client::tls::{self, Options};
 use support::{Gateway, eventually, ports};
 
@@ -76,6 +77,26 @@ async fn routes_and_clusters_change_and_open_streams_finish() {
         (open == 1.0 && sum("gateway_upstream_requests_total") == 2.0).then_some(())
     });
     assert_eq!(before.record().open_connections(), 0);
+}
+
+/// It might be sending its next request just now.
+#[test]
+fn an_idle_http_1_connection_ends_with_its_next_response() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).start();
+    let mut raw = Raw::connect(&gateway);
+    let ask = |raw: &mut Raw| raw.send(b"GET /echo HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    ask(&mut raw);
+    let first = raw.read_until("\r\n\r\n");
+    assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+    gateway.set("/listeners/0/routes/0/name", "other");
+    gateway.reload("applied");
+    // Longer than a process that ends would wait.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    ask(&mut raw);
+    let last = raw.read_to_end().expect("closed afterwards");
+    assert!(last.starts_with("HTTP/1.1 200"), "{last}");
+    assert!(last.contains("connection: close"), "{last}");
 }
 
 /// A new route does not cost the connections to backends.

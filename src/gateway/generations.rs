@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::CUT_GRACE;
-use crate::drain::{Signal, Watch};
+use crate::drain::{Phase, Signal, Watch};
 
 /// A drain for each version that may still have connections; the last is the current one's.
 pub(super) struct Generations(RefCell<Vec<Rc<Signal>>>);
@@ -27,15 +27,15 @@ impl Generations {
         self.0.borrow_mut().push(Rc::new(signal));
     }
 
-    /// Drains all versions before the current one; what is still open after `timeout` is cut.
+    /// Retires all versions before the current one; what is still open after `timeout` is cut.
     pub(super) fn retire(self: &Rc<Self>, timeout: Duration) {
         let mut earlier = self.all();
         earlier.pop();
         for signal in earlier {
-            if signal.is_draining() {
+            if signal.phase() > Phase::Running {
                 continue;
             }
-            signal.drain();
+            signal.retire();
             let generations = self.clone();
             tokio::task::spawn_local(async move {
                 if !signal.finished(timeout).await {
@@ -57,7 +57,8 @@ impl Generations {
 
     /// Whether the process ends.
     pub(super) fn are_draining(&self) -> bool {
-        self.0.borrow().iter().all(|signal| signal.is_draining())
+        let all = self.0.borrow();
+        all.iter().all(|signal| signal.phase() >= Phase::Draining)
     }
 
     pub(super) fn cut(&self) {

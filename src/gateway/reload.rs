@@ -1,7 +1,7 @@
 //! A new version of the configuration takes the place of the running one.
 //!
 //! ```text
-//! sockets, endpoints → every worker prepares → every worker adopts → the old one drains
+//! sockets, endpoints → every worker prepares → every worker adopts → the old one retires
 //!        any failure: the old version goes on, untouched
 //! ```
 

@@ -110,7 +110,7 @@ struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     io: Turn<IO>,
     peer: Rc<Peer>,
     /// Boxed once: the same future waits as long as the connection lives.
-    draining: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    retiring: Option<Pin<Box<dyn Future<Output = ()>>>>,
     cut: Pin<Box<dyn Future<Output = ()>>>,
     streams: Rc<Cell<usize>>,
     requests: u64,
@@ -127,13 +127,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         drain: Watch,
     ) -> Self {
         let upkeep = Upkeep::new(&service.params, connection.ping_pong());
-        let (mut draining, mut cut) = (drain.clone(), drain);
+        let (mut retiring, mut cut) = (drain.clone(), drain);
         Driver {
             service,
             connection,
             io,
             peer,
-            draining: Some(Box::pin(async move { draining.draining().await })),
+            retiring: Some(Box::pin(async move { retiring.retiring().await })),
             cut: Box::pin(async move { cut.cut().await }),
             streams: Rc::default(),
             requests: 0,
@@ -171,11 +171,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Driver<IO> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        // Once draining is seen its future is spent.
-        if let Some(draining) = &mut this.draining
-            && draining.as_mut().poll(cx).is_ready()
+        // Once it has begun its future is spent.
+        if let Some(retiring) = &mut this.retiring
+            && retiring.as_mut().poll(cx).is_ready()
         {
-            this.draining = None;
+            this.retiring = None;
             this.close();
         }
         // The deadline has passed: what is open is lost.

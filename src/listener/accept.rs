@@ -27,7 +27,7 @@ pub struct Serving {
     pub drain: Watch,
 }
 
-/// Accepts for the current listener until its draining begins. When another takes its place
+/// Accepts for the current listener until its retiring begins. When another takes its place
 /// the socket goes on, with all that wait in its queue.
 pub async fn accept(socket: TcpListener, mut current: watch::Receiver<Serving>) {
     loop {
@@ -40,18 +40,18 @@ pub async fn accept(socket: TcpListener, mut current: watch::Receiver<Serving>) 
                     tracing::warn!(%error, "the listening socket's options stay as they are");
                 }
             }
-            // Draining has begun.
+            // Nothing takes its place.
             () = listener.run(&socket, drain) => return,
         }
     }
 }
 
 impl Listener {
-    /// Accepts until draining begins, then takes what the kernel has already queued:
+    /// Accepts until retiring begins, then takes what the kernel has already queued:
     /// those clients believe themselves connected.
     async fn run(self: Rc<Self>, socket: &TcpListener, drain: Watch) {
         let mut stop = drain.clone();
-        let mut stop = pin!(stop.draining());
+        let mut stop = pin!(stop.retiring());
         loop {
             if self.params.overload == Overload::Queue && self.admission.full().is_some() {
                 tokio::select! {

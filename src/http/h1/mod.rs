@@ -25,7 +25,7 @@ use tracing::Instrument;
 use progress::{Flight, InFlight, Progress, Verdict, Watched, tick_of};
 
 use super::{HttpParams, Service, Upgrade, tunnel};
-use crate::drain::Watch;
+use crate::drain::{Phase, Watch};
 use crate::proxy::{Body, Downstream, Outgoing, Peer, Tunnel};
 
 /// Longest wait for a client to close after us.
@@ -46,13 +46,13 @@ where
     }
     let progress = Rc::new(Progress::new(&params));
     let handler = {
-        let progress = progress.clone();
+        let (progress, drain) = (progress.clone(), drain.clone());
         service_fn(move |request: Request<Incoming>| {
             let span =
                 tracing::debug_span!("proxy", method = %request.method(), uri = %request.uri());
-            Box::pin(
-                handle(service.clone(), peer.clone(), progress.clone(), request).instrument(span),
-            )
+            let (service, peer) = (service.clone(), peer.clone());
+            let (progress, drain) = (progress.clone(), drain.clone());
+            Box::pin(handle(service, peer, progress, drain, request).instrument(span))
         })
     };
     let io = TokioIo::new(Watched {
@@ -192,6 +192,7 @@ async fn handle(
     service: Rc<Service>,
     peer: Rc<Peer>,
     progress: Rc<Progress>,
+    drain: Watch,
     request: Request<Incoming>,
 ) -> Result<Response<InFlight>, Infallible> {
     let flight = Flight::new(progress.clone());
@@ -220,7 +221,7 @@ async fn handle(
         // It said it is gone: whatever is sent reaches nobody.
         Err(_) => Response::new(Body::Empty),
     };
-    if last {
+    if last || drain.phase() >= Phase::Retiring {
         close_after(&mut response);
     }
     Ok(response.map(|body| InFlight::new(body, flight)))
