@@ -2,6 +2,7 @@
 
 use openssl::ssl::SslVersion;
 use serde_json::json;
+use support::Gateway;
 use support::certificates::{Authority, Key};
 use support::client::h2::{Client, Session};
 use support::client::tls::{self, Options};
@@ -124,7 +125,7 @@ fn ciphers_suites_and_groups_are_those_configured() {
 }
 
 /// The common name of the certificate a client is served.
-async fn served(gateway: &support::Gateway, options: &Options) -> (String, bool) {
+async fn served(gateway: &Gateway, options: &Options) -> (String, bool) {
     let stream = tls::connect(gateway, options).await.expect("TLS");
     let certificate = stream.ssl().peer_certificate().expect("a certificate");
     let mut names = certificate.subject_name().entries();
@@ -221,6 +222,90 @@ async fn intermediates_are_sent() {
     assert_eq!(client.get("/plain").await.expect("an answer").status(), 200);
 }
 
+/// `openssl rand`, with a name that is the number.
+fn ticket_key(folder: &std::path::Path, number: u8) -> String {
+    let mut key = [number; 80];
+    openssl::rand::rand_bytes(&mut key[16..]).expect("random");
+    let file = folder.join(format!("ticket-{number}.key"));
+    std::fs::write(&file, key).expect("written");
+    file.display().to_string()
+}
+
+/// Whether a session is resumed that another handshake may have begun, which goes to `file`.
+fn resumes(gateway: &Gateway, version: &str, file: &std::path::Path) -> Option<bool> {
+    // A request makes s_client read, and with that take the ticket.
+    let request = b"GET /plain HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let file_name = file.display().to_string();
+    let mut arguments = vec![version, "-ign_eof", "-sess_out", &file_name];
+    if file.exists() {
+        arguments.extend(["-sess_in", &file_name]);
+    }
+    let output = s_client::run(gateway, &arguments, request)?;
+    assert!(output.text.contains("HTTP/1.1 200"), "{}", output.text);
+    Some(output.text.contains("Reused, "))
+}
+
+#[test]
+fn replicas_with_the_same_ticket_keys_resume_each_others_sessions() {
+    let backend = h2_backend();
+    let keys = tempfile::tempdir().expect("a folder");
+    let [first, second, third] = [1, 2, 3].map(|number| ticket_key(keys.path(), number));
+    let start = |keys: &[&String]| {
+        let setup = setup(&backend);
+        setup
+            .listener("/tls/session_tickets", json!({ "keys": keys }))
+            .start()
+    };
+    let one = start(&[&first]);
+    let both = start(&[&second, &first]);
+    let other = start(&[&third, &second]);
+    for version in ["-tls1_2", "-tls1_3"] {
+        let file = keys.path().join(format!("session{version}"));
+        // Sealed by the first key, opened and sealed anew by another, which a third gateway
+        // has as its older one.
+        for (gateway, resumed) in [
+            (&one, false),
+            (&one, true),
+            (&both, true),
+            (&both, true),
+            // s_client does not keep what renews a ticket of TLS 1.2.
+            (&other, version == "-tls1_3"),
+            (&one, false),
+            (&other, false),
+        ] {
+            let Some(found) = resumes(gateway, version, &file) else {
+                return;
+            };
+            let all = [&one, &both, &other].map(Gateway::port);
+            assert_eq!(found, resumed, "{version}: {} of {all:?}", gateway.port());
+        }
+    }
+}
+
+#[test]
+fn ticket_keys_are_rotated_by_a_reload() {
+    let backend = h2_backend();
+    let setup = setup(&backend);
+    let [old, new] = [1, 2].map(|number| ticket_key(setup.folder(), number));
+    let gateway = setup
+        .listener("/tls/session_tickets", json!({ "keys": [old] }))
+        .start();
+    let file = gateway.folder().join("session");
+    for (keys, resumed) in [
+        (json!([old]), false),
+        (json!([new, old]), true),
+        (json!([new]), true),
+        (json!([old]), false),
+    ] {
+        gateway.set("/listeners/0/tls/session_tickets/keys", keys.clone());
+        gateway.reload("applied");
+        let Some(found) = resumes(&gateway, "-tls1_3", &file) else {
+            return;
+        };
+        assert_eq!(found, resumed, "{keys}");
+    }
+}
+
 #[test]
 fn sessions_are_resumed_unless_switched_off() {
     let backend = h2_backend();
@@ -230,22 +315,13 @@ fn sessions_are_resumed_unless_switched_off() {
             .start();
         for version in ["-tls1_2", "-tls1_3"] {
             let file = gateway.folder().join("session");
-            let file = file.display().to_string();
-            // A request makes s_client read, and with that take the ticket.
-            let request = b"GET /plain HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-            let first = [version, "-ign_eof", "-sess_out", &file];
-            let Some(first) = s_client::run(&gateway, &first, request) else {
-                return;
-            };
-            assert!(first.text.contains("New, "), "{}", first.text);
-            if !resumed && !std::path::Path::new(&file).exists() {
-                continue;
+            let _ = std::fs::remove_file(&file);
+            for again in [false, true] {
+                let Some(found) = resumes(&gateway, version, &file) else {
+                    return;
+                };
+                assert_eq!(found, again && resumed, "{version}");
             }
-            let again = [version, "-ign_eof", "-sess_in", &file];
-            let again = s_client::run(&gateway, &again, request).expect("openssl was here");
-            assert!(again.text.contains("HTTP/1.1 200"), "{}", again.text);
-            let reused = again.text.contains("Reused, ");
-            assert_eq!(reused, resumed, "{version}: {}", again.text);
         }
         let labels = [("resumed", "true"), ("outcome", "completed")];
         let counted = gateway

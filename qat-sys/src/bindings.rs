@@ -108,6 +108,19 @@ unsafe extern "C" {
         indent: ::core::ffi::c_int,
         flags: ::core::ffi::c_ulong,
     ) -> ::core::ffi::c_int;
+    pub fn SSL_CTX_set_tlsext_ticket_key_evp_cb(
+        ctx: *mut SSL_CTX,
+        fp: ::core::option::Option<
+            unsafe extern "C" fn(
+                arg1: *mut SSL,
+                arg2: *mut ::core::ffi::c_uchar,
+                arg3: *mut ::core::ffi::c_uchar,
+                arg4: *mut EVP_CIPHER_CTX,
+                arg5: *mut EVP_MAC_CTX,
+                arg6: ::core::ffi::c_int,
+            ) -> ::core::ffi::c_int,
+        >,
+    ) -> ::core::ffi::c_int;
     pub fn SSL_CTX_set_timeout(ctx: *mut SSL_CTX, t: ::core::ffi::c_long) -> ::core::ffi::c_long;
     pub fn SSL_has_pending(s: *const SSL) -> ::core::ffi::c_int;
     pub fn SSL_CTX_use_cert_and_key(

@@ -1,6 +1,5 @@
 //! What the gateway sets on an `SSL_CTX` and the `openssl` crate cannot.
 
-use std::ffi::c_void;
 use std::time::Duration;
 
 use foreign_types::{ForeignType, ForeignTypeRef};
@@ -11,10 +10,6 @@ use openssl::stack::Stack;
 use openssl::x509::{X509, X509Ref};
 
 use crate::bindings;
-
-/// Bytes of a context's session-ticket keys: name, HMAC key and AES key.
-/// `SSL_CTX_set_tlsext_ticket_keys(3)`.
-pub const TICKET_KEYS_LEN: usize = 80;
 
 fn check(ret: impl Into<i64>) -> Result<(), ErrorStack> {
     if ret.into() == 1 {
@@ -46,24 +41,6 @@ pub fn use_cert_and_key<K: HasPrivate>(
             key.as_ptr(),
             stack.as_ptr(),
             0,
-        )
-    })
-}
-
-/// Contexts with the same keys accept each other's session tickets.
-/// `SSL_CTX_set_tlsext_ticket_keys(3)`.
-pub fn set_ticket_keys(
-    context: &mut SslContextBuilder,
-    keys: &[u8; TICKET_KEYS_LEN],
-) -> Result<(), ErrorStack> {
-    // SAFETY: OpenSSL copies the bytes (the pointer is not const only because the
-    // control is shared with the getter) and checks their number.
-    check(unsafe {
-        openssl_sys::SSL_CTX_ctrl(
-            context.as_ptr(),
-            bindings::SSL_CTRL_SET_TLSEXT_TICKET_KEYS,
-            TICKET_KEYS_LEN as libc::c_long,
-            keys.as_ptr().cast::<c_void>().cast_mut(),
         )
     })
 }

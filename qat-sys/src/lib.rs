@@ -45,6 +45,7 @@ mod signal;
 mod socket;
 mod stack;
 pub mod task;
+pub mod tickets;
 pub mod x25519;
 
 pub use connection::{Connection, Session};

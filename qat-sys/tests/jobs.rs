@@ -268,5 +268,4 @@ fn what_a_context_refuses() {
         context::use_cert_and_key(&mut context, &leaf, &key, &[]).is_err(),
         "taken"
     );
-    context::set_ticket_keys(&mut context, &[7; context::TICKET_KEYS_LEN]).unwrap();
 }

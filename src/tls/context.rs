@@ -268,7 +268,8 @@ fn set_sessions(
     context
         .set_num_tickets(params.session_tickets as usize)
         .map_err(failed)?;
-    qat_sys::context::set_ticket_keys(context, keys.as_bytes()).map_err(failed)?;
+    let keys = params.ticket_keys.as_ref().unwrap_or(keys);
+    qat_sys::tickets::set_ticket_keys(context, keys.as_slice()).map_err(failed)?;
     qat_sys::context::set_session_lifetime(context, params.session_lifetime);
     // A client that one listener has not asked for a certificate must not get past
     // another, which asks, by resuming its session there.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
+use super::tickets::TicketKeys;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
     Tls12,
@@ -80,6 +82,8 @@ pub struct TlsParams {
     /// versions.
     pub session_tickets: u32,
     pub session_lifetime: Duration,
+    /// None: those of the process.
+    pub ticket_keys: Option<TicketKeys>,
     /// Refuse clients whose SNI matches no certificate instead of serving the first.
     pub strict_sni: bool,
     pub client_auth: ClientAuth,

@@ -100,6 +100,7 @@ impl Identity {
             alpn: vec![Alpn::H2, Alpn::Http11],
             session_tickets: 1,
             session_lifetime: Duration::from_secs(3600),
+            ticket_keys: None,
             strict_sni: false,
             client_auth: ClientAuth::Off,
             handshake_timeout: Duration::from_secs(10),

@@ -136,6 +136,12 @@ pub(in crate::config) struct TicketDetails {
     /// How long a session can be resumed, at most 7 days (RFC 8446 4.6.1).
     #[serde(default = "hours::<2>")]
     pub(in crate::config) lifetime: Duration,
+    /// Files of 80 random bytes (`openssl rand 80`), which every replica of the gateway has,
+    /// so that each resumes the others' sessions. The first seals tickets, the others open
+    /// those from before. None: a key that lives as long as the process.
+    #[serde(default)]
+    #[schemars(length(max = 16), example = ["tickets/current.key", "tickets/previous.key"])]
+    pub(in crate::config) keys: Vec<String>,
 }
 
 impl Default for TicketDetails {
@@ -143,6 +149,7 @@ impl Default for TicketDetails {
         TicketDetails {
             count: 1,
             lifetime: hours::<2>(),
+            keys: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslContextBuilder, SslMethod};
 use openssl::x509::{X509, X509Ref};
+use qat_sys::tickets::{TICKET_KEY_LEN, TicketKey};
 
 use crate::config::report::At;
 
@@ -20,7 +21,9 @@ pub(super) struct Identity {
 /// No bundle of authorities is that long; keeps a wrong path from filling memory.
 const LONGEST: u64 = 16 << 20;
 
-fn read(at: &At<'_>, text: &str) -> Option<Vec<u8>> {
+const PEM: &str = "PEM file";
+
+fn read(at: &At<'_>, text: &str, kind: &str) -> Option<Vec<u8>> {
     let path = at.report.base.join(text);
     at.report.files.borrow_mut().insert(path.clone());
     let shown = path.display();
@@ -43,8 +46,8 @@ fn read(at: &At<'_>, text: &str) -> Option<Vec<u8>> {
     };
     if !metadata.is_file() || metadata.len() > LONGEST {
         at.error(
-            format_args!("is not a PEM file ({shown})"),
-            "write the path of a PEM file",
+            format_args!("is not a {kind} ({shown})"),
+            format_args!("write the path of a {kind}"),
         );
         return None;
     }
@@ -60,9 +63,25 @@ fn read(at: &At<'_>, text: &str) -> Option<Vec<u8>> {
     }
 }
 
+/// A session-ticket key.
+pub(super) fn ticket_key(at: &At<'_>, text: &str) -> Option<TicketKey> {
+    let bytes = read(at, text, "key file")?;
+    let key = TicketKey::try_from(bytes.as_slice()).ok();
+    if key.is_none() {
+        at.error(
+            format_args!(
+                "has {} bytes, not the {TICKET_KEY_LEN} of a session-ticket key",
+                bytes.len()
+            ),
+            format_args!("make one: openssl rand -out {text} {TICKET_KEY_LEN}"),
+        );
+    }
+    key
+}
+
 /// All certificates of a PEM file, at least one.
 pub(super) fn certificates(at: &At<'_>, text: &str) -> Option<Vec<X509>> {
-    let pem = read(at, text)?;
+    let pem = read(at, text, PEM)?;
     let help = "write the path of a PEM file with -----BEGIN CERTIFICATE-----";
     match X509::stack_from_pem(&pem) {
         Ok(stack) if !stack.is_empty() => Some(stack),
@@ -85,7 +104,7 @@ pub(super) fn certificates(at: &At<'_>, text: &str) -> Option<Vec<X509>> {
 }
 
 fn private_key(at: &At<'_>, text: &str) -> Option<PKey<Private>> {
-    let pem = read(at, text)?;
+    let pem = read(at, text, PEM)?;
     let mut encrypted = false;
     // The callback keeps OpenSSL from asking for a passphrase on the terminal.
     let parsed = PKey::private_key_from_pem_callback(&pem, |_| {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use openssl::ssl::{SslContextBuilder, SslMethod};
+use qat_sys::tickets::{TICKET_KEY_NAME_LEN, TicketKey};
 
 use super::scalar::timeout;
 use super::{files, groups, host};
 use crate::config::raw;
 use crate::config::report::At;
-use crate::tls::{Alpn, Certificate, ClientAuth, ClientCa, TlsParams, TlsVersion};
+use crate::tls::{Alpn, Certificate, ClientAuth, ClientCa, TicketKeys, TlsParams, TlsVersion};
 
 pub(super) fn server(at: &At<'_>, raw: &raw::Tls, handshake_timeout: Duration) -> TlsParams {
     let (minimum, maximum) = (version(raw.minimum_version), version(raw.maximum_version));
@@ -30,6 +31,7 @@ pub(super) fn server(at: &At<'_>, raw: &raw::Tls, handshake_timeout: Duration) -
         alpn: alpn(&at.key("alpn"), &raw.alpn),
         session_tickets: tickets.count,
         session_lifetime: session_lifetime(at, &tickets.lifetime),
+        ticket_keys: ticket_keys(&at.key("session_tickets").key("keys"), &tickets.keys),
         strict_sni: raw.strict_sni,
         client_auth: client_auth(&at.key("client_certificates"), &raw.client_certificates),
         handshake_timeout,
@@ -177,6 +179,25 @@ fn session_lifetime(at: &At<'_>, raw: &raw::Duration) -> Duration {
         );
     }
     lifetime
+}
+
+fn ticket_keys(at: &At<'_>, raw: &[String]) -> Option<TicketKeys> {
+    let mut keys: Vec<TicketKey> = Vec::new();
+    for (i, text) in raw.iter().enumerate() {
+        let at = at.item(i);
+        let Some(key) = files::ticket_key(&at, text) else {
+            continue;
+        };
+        let name = &key[..TICKET_KEY_NAME_LEN];
+        match keys.iter().any(|other| other.starts_with(name)) {
+            true => at.error(
+                "begins as another of these keys does: tickets are told apart by that",
+                "remove one",
+            ),
+            false => keys.push(key),
+        }
+    }
+    (!keys.is_empty()).then(|| TicketKeys::new(keys))
 }
 
 fn client_auth(at: &At<'_>, raw: &raw::ClientCertificates) -> ClientAuth {

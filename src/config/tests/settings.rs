@@ -312,6 +312,12 @@ fn tls() -> Vec<Row> {
         row!("listeners[0].tls.session_tickets", [true, false, {}], ["on" => "true or false", 2 => "is a number"]),
         row!("listeners[0].tls.session_tickets.count", [0, 2], [17 => "at most 16", (-1) => "too small"]),
         row!("listeners[0].tls.session_tickets.lifetime", ["1s", "7d"], ["8d" => "at most 7d", "5ms" => "at least 1s"]),
+        row!("listeners[0].tls.session_tickets.keys", [[]], [
+            ["none.key"] => "doesn't exist",
+            ["certs"] => "is not a key file",
+            ["certs/edge.pem"] => "not the 80 of a session-ticket key",
+            "certs/edge.key" => "write a list",
+        ]),
         boolean!("listeners[0].tls.strict_sni"),
         section!("listeners[0].tls.client_certificates", {}),
         row!("listeners[0].tls.client_certificates.mode", ["off", "optional", "required"], ["on" => "off, optional or required"]),

@@ -133,6 +133,7 @@ pub(super) fn params(certificates: Vec<Certificate>) -> TlsParams {
         alpn: vec![Alpn::H2, Alpn::Http11],
         session_tickets: 2,
         session_lifetime: Duration::from_secs(3600),
+        ticket_keys: None,
         strict_sni: false,
         client_auth: ClientAuth::Off,
         handshake_timeout: Duration::from_secs(20),
