@@ -9,44 +9,45 @@ use futures_util::future::join_all;
 use super::CUT_GRACE;
 use crate::drain::{Phase, Signal, Watch};
 
-/// A drain for each version that may still have connections; the last is the current one's.
-pub(super) struct Generations(RefCell<Vec<Rc<Signal>>>);
+/// A drain for each version that may still have connections.
+pub(super) struct Generations {
+    current: RefCell<Rc<Signal>>,
+    earlier: RefCell<Vec<Rc<Signal>>>,
+}
 
 impl Generations {
     pub(super) fn new(first: Signal) -> Rc<Generations> {
-        Rc::new(Generations(RefCell::new(vec![Rc::new(first)])))
+        Rc::new(Generations {
+            current: RefCell::new(Rc::new(first)),
+            earlier: RefCell::default(),
+        })
     }
 
     /// The current version's.
-    pub(super) fn watch(&self) -> Option<Watch> {
-        self.0.borrow().last().map(|signal| signal.watch())
+    pub(super) fn watch(&self) -> Watch {
+        self.current.borrow().watch()
     }
 
     /// A new version, beside those before it.
     pub(super) fn begin(&self, signal: Signal) {
-        self.0.borrow_mut().push(Rc::new(signal));
+        let before = self.current.replace(Rc::new(signal));
+        self.earlier.borrow_mut().push(before);
     }
 
     /// Retires all versions before the current one; what is still open after `timeout` is cut.
     pub(super) fn retire(self: &Rc<Self>, timeout: Duration) {
-        let mut earlier = self.all();
-        earlier.pop();
-        for signal in earlier {
-            if signal.phase() > Phase::Running {
-                continue;
-            }
+        let earlier = self.earlier.borrow();
+        for signal in earlier.iter().filter(|one| one.phase() == Phase::Running) {
             signal.retire();
-            let generations = self.clone();
+            let (generations, signal) = (self.clone(), signal.clone());
             tokio::task::spawn_local(async move {
                 if !signal.finished(timeout).await {
                     tracing::warn!("reload.timeout has passed: what is still open is cut");
                     signal.cut();
                     signal.finished(CUT_GRACE).await;
                 }
-                generations
-                    .0
-                    .borrow_mut()
-                    .retain(|one| !Rc::ptr_eq(one, &signal));
+                let mut earlier = generations.earlier.borrow_mut();
+                earlier.retain(|one| !Rc::ptr_eq(one, &signal));
             });
         }
     }
@@ -56,9 +57,8 @@ impl Generations {
     }
 
     /// Whether the process ends.
-    pub(super) fn are_draining(&self) -> bool {
-        let all = self.0.borrow();
-        all.iter().all(|signal| signal.phase() >= Phase::Draining)
+    pub(super) fn is_draining(&self) -> bool {
+        self.current.borrow().phase() >= Phase::Draining
     }
 
     pub(super) fn cut(&self) {
@@ -73,6 +73,8 @@ impl Generations {
     }
 
     fn all(&self) -> Vec<Rc<Signal>> {
-        self.0.borrow().clone()
+        let mut all = self.earlier.borrow().clone();
+        all.push(self.current.borrow().clone());
+        all
     }
 }

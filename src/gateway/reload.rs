@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -56,32 +57,21 @@ impl Reloader {
     pub async fn apply(&mut self, params: GatewayParams) -> Result<(), StartError> {
         let same_dns = self.running.dns == params.dns;
         let clusters = clusters::specs(&params, &self.running.clusters, same_dns)?;
-        for cluster in &clusters {
-            // Not 503 because names are still being resolved.
-            cluster
-                .endpoints
-                .ready(cluster.params.connect_timeout)
-                .await;
-        }
+        // Not 503 because names are still being resolved.
+        let ready = clusters
+            .iter()
+            .map(|one| one.endpoints.ready(one.params.connect_timeout));
+        join_all(ready).await;
         let drains = self.differs(&params.source, &clusters);
         let next = drains.then(drain::channel);
         let watch = match &next {
-            Some((_, watch)) => Some(watch.clone()),
+            Some((_, watch)) => watch.clone(),
             None => self.generations.watch(),
         };
-        let Some(watch) = watch else {
-            unreachable!("the current version has a signal");
-        };
-        let listeners = params
-            .listeners
-            .iter()
-            .cloned()
-            .map(Arc::new)
-            .collect::<Vec<_>>();
-        let versions = self.versions(&listeners, &clusters, &watch)?;
+        let versions = self.versions(&params.listeners, &clusters, &watch)?;
         drop(watch);
         let commits = self.prepare(versions).await?;
-        if self.generations.are_draining() {
+        if self.generations.is_draining() {
             return Err(StartError::Draining);
         }
         if let Some((signal, _)) = next {
@@ -125,7 +115,7 @@ impl Reloader {
     /// One for each worker, with the sockets that are new.
     fn versions(
         &self,
-        listeners: &[Arc<ListenerParams>],
+        listeners: &[ListenerParams],
         clusters: &[ClusterSpec],
         watch: &drain::Watch,
     ) -> Result<Vec<Version>, StartError> {
@@ -143,6 +133,7 @@ impl Reloader {
                 true => Vec::new(),
                 false => sockets::bind(params, self.workers.len())?,
             };
+            let params = Arc::new(params.clone());
             for version in &mut versions {
                 version.listeners.push((params.clone(), bound.pop()));
             }
