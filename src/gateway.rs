@@ -88,15 +88,15 @@ pub struct Gateway {
     readiness: Readiness,
     drain: Rc<Cell<DrainParams>>,
     access: Option<AccessWriter>,
-    reloader: Option<Reloader>,
     /// What each listener is bound to, in the configuration's order.
     pub addresses: Vec<SocketAddr>,
     pub admin: Option<SocketAddr>,
 }
 
 impl Gateway {
-    /// Starts everything; to be called on the control thread's runtime.
-    pub async fn start(params: GatewayParams) -> Result<Gateway, StartError> {
+    /// Starts everything; to be called on the control thread's runtime. The gateway, and what
+    /// replaces its configuration.
+    pub async fn start(params: GatewayParams) -> Result<(Gateway, Reloader), StartError> {
         raise_descriptor_limit();
         let selection = accelerator::select(&params.acceleration, &System::this())?;
         let metrics = Metrics::new(openssl::version::version());
@@ -139,32 +139,28 @@ impl Gateway {
         readiness.set(true);
         let generations = Generations::new(signal);
         let drain = Rc::new(Cell::new(params.drain));
-        Ok(Gateway {
+        let gateway = Gateway {
+            generations: generations.clone(),
             readiness,
             drain: drain.clone(),
             access: writer,
             addresses,
             admin,
-            reloader: Some(Reloader {
-                generations: generations.clone(),
-                workers,
-                metrics,
-                shown,
-                drain,
-                running: reload::Running::new(params, clusters),
-            }),
+        };
+        let reloader = Reloader {
             generations,
-        })
+            workers,
+            metrics,
+            shown,
+            drain,
+            running: reload::Running::new(params, clusters),
+        };
+        Ok((gateway, reloader))
     }
 
     /// What reopens the access log's file.
     pub fn access_log(&self) -> Option<AccessWriter> {
         self.access.clone()
-    }
-
-    /// What replaces the configuration; there is one.
-    pub fn reloader(&mut self) -> Option<Reloader> {
-        self.reloader.take()
     }
 
     /// Serves until `stop` is ready, then drains. A second `again` cuts at once.

@@ -76,7 +76,9 @@ async fn routes_and_clusters_change_and_open_streams_finish() {
         let open = sum("gateway_upstream_connections_active");
         (open == 1.0 && sum("gateway_upstream_requests_total") == 2.0).then_some(())
     });
-    assert_eq!(before.record().open_connections(), 0);
+    eventually("no connection to what was the backend", || {
+        (before.record().open_connections() == 0).then_some(())
+    });
 }
 
 /// It might be sending its next request just now.
@@ -138,6 +140,10 @@ fn a_version_with_problems_changes_nothing() {
         ),
         ("/listeners/1", second, "cannot listen"),
     ];
+    let successful = || {
+        let metrics = gateway.metrics();
+        metrics.sum("gateway_config_last_reload_successful", &[])
+    };
     let file = gateway.folder().join("gateway.yaml");
     let good = std::fs::read(&file).expect("a configuration");
     for (pointer, bad, told) in versions {
@@ -145,11 +151,13 @@ fn a_version_with_problems_changes_nothing() {
         gateway.reload("refused");
         let log = gateway.log();
         assert!(log.contains("the configuration stays as it is"), "{log}");
+        assert_eq!(successful(), 0.0);
         assert!(log.contains(told), "no {told:?} in {log}");
         curl.h2("/plain", &[]).expect(200);
         std::fs::write(&file, &good).expect("written");
     }
     gateway.reload("applied");
+    assert_eq!(successful(), 1.0);
     curl.h2("/plain", &[]).expect(200);
 }
 
@@ -224,10 +232,11 @@ async fn changed_files_are_noticed_without_a_signal() {
     // The same for the file itself, and what is wrong is not tried again and again.
     gateway.set("/listeners/0/routes/0/cluster", "nowhere");
     eventually("refused", || {
-        (gateway.reloads("refused") > 0.0).then_some(())
+        gateway.log().contains("nowhere").then_some(())
     });
+    let refused = gateway.reloads("refused");
     std::thread::sleep(std::time::Duration::from_millis(300));
-    assert_eq!(gateway.reloads("refused"), 1.0);
+    assert_eq!(gateway.reloads("refused"), refused);
 }
 
 #[test]
@@ -254,18 +263,18 @@ fn streams_of_the_old_version_have_a_deadline() {
 fn under_load_no_request_fails() {
     let backend = h2_backend();
     let gateway = setup(&backend).set("/workers", 2).start();
-    let arguments = ["-D", "3", "-c", "8", "-m", "8"];
+    let arguments = ["-D", "4", "-c", "8", "-m", "8"];
     let Some(load) = H2load::start(&gateway, "/plain", &arguments) else {
         return;
     };
     backend.record().wait_count(200);
     renew(&gateway);
     gateway.reload("applied");
-    backend.record().wait_count(400);
+    backend.record().wait_count(300);
     gateway.set("/listeners/0/routes/0/name", "other");
     gateway.reload("applied");
     let report = load.finish();
     assert_eq!(report.statuses[1..], [0, 0, 0], "{}", report.text);
     assert_eq!(report.failed - report.errored, 0, "{}", report.text);
-    assert!(report.statuses[0] >= 400, "{}", report.text);
+    assert!(report.statuses[0] >= 300, "{}", report.text);
 }

@@ -54,8 +54,8 @@ pub fn serve(loaded: Loaded, file: Option<&Path>, started: impl FnOnce(&Gateway)
             return ExitCode::from(exit::OS);
         };
         let watched = file.map(|file| Watched::new(file, &loaded));
-        let mut gateway = match Gateway::start(loaded.params).await {
-            Ok(gateway) => gateway,
+        let (gateway, reloader) = match Gateway::start(loaded.params).await {
+            Ok(started) => started,
             Err(error) => {
                 eprintln!("cannot start: {error}");
                 return ExitCode::from(match error {
@@ -65,15 +65,12 @@ pub fn serve(loaded: Loaded, file: Option<&Path>, started: impl FnOnce(&Gateway)
             }
         };
         started(&gateway);
-        let log = gateway.access_log();
-        if let Some(reloader) = gateway.reloader() {
-            let source = file.zip(watched).map(|(file, watched)| Source {
-                file: file.to_owned(),
-                watched,
-                reloader,
-            });
-            tokio::task::spawn_local(changes(hangup, log, source));
-        }
+        let source = file.zip(watched).map(|(file, watched)| Source {
+            file: file.to_owned(),
+            watched,
+            reloader,
+        });
+        tokio::task::spawn_local(changes(hangup, gateway.access_log(), source));
         either(&mut term, &mut int).await;
         let again = either(&mut term, &mut int);
         match gateway.run(std::future::ready(()), again).await {

@@ -13,6 +13,7 @@
 //! process, as workers do.
 
 mod acceleration;
+mod configuration;
 mod families;
 mod handles;
 mod merge;
@@ -20,21 +21,16 @@ mod merge;
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub use acceleration::AcceleratorMetrics;
+use configuration::Configuration;
 use families::{Families, must, register};
 pub use handles::{
     ActiveGuard, ClusterMetrics, Finished, HandshakeLabels, ListenerMetrics, RouteMetrics,
 };
-
-const APPLIED: &str = "applied";
-const REFUSED: &str = "refused";
 
 /// All metrics of a process.
 pub struct Metrics {
@@ -43,8 +39,7 @@ pub struct Metrics {
     limits: IntGaugeVec,
     accelerators: IntGaugeVec,
     access_dropped: IntCounter,
-    reloads: IntCounterVec,
-    applied: Gauge,
+    configuration: Configuration,
     acceleration: AcceleratorMetrics,
     shards: Mutex<Vec<Arc<Families>>>,
 }
@@ -73,29 +68,12 @@ impl Metrics {
             "gateway_access_log_dropped_total",
             "Access log lines lost to a full queue.",
         );
-        let reloads = Opts::new(
-            "gateway_config_reloads_total",
-            "New versions of the configuration, by outcome: applied or refused.",
-        );
-        let reloads = register(&process, IntCounterVec::new(reloads, &["outcome"]));
-        for outcome in [APPLIED, REFUSED] {
-            reloads.with_label_values(&[outcome]);
-        }
-        let applied = register(
-            &process,
-            Gauge::new(
-                "gateway_config_applied_timestamp_seconds",
-                "When the configuration that counts was applied, since 1970.",
-            ),
-        );
-        applied.set(now());
         Arc::new(Metrics {
-            reloads,
-            applied,
             workers: register(&process, workers),
             limits: register(&process, limits),
             accelerators: register(&process, accelerators),
             access_dropped: register(&process, access_dropped),
+            configuration: Configuration::new(&process),
             acceleration: AcceleratorMetrics::new(&process),
             process,
             shards: Mutex::default(),
@@ -117,13 +95,9 @@ impl Metrics {
         set_gauge(&self.workers, workers as u64);
     }
 
-    /// Counts a new version of the configuration, which was applied or else refused.
+    /// A new version of the configuration was applied, or else refused.
     pub fn reloaded(&self, applied: bool) {
-        let outcome = if applied { APPLIED } else { REFUSED };
-        self.reloads.with_label_values(&[outcome]).inc();
-        if applied {
-            self.applied.set(now());
-        }
+        self.configuration.reloaded(applied);
     }
 
     /// Makes a limit visible: `("listener", "edge", "max_connections", 20000)`.
@@ -196,11 +170,6 @@ pub fn set_total(counter: &IntCounter, total: u64) {
 /// Sets a gauge to a number kept elsewhere.
 pub fn set_gauge(gauge: &IntGauge, value: u64) {
     gauge.set(saturated(value));
-}
-
-fn now() -> f64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs_f64()
 }
 
 fn saturated(value: u64) -> i64 {

@@ -133,6 +133,7 @@ fn the_process_tells_of_itself() {
     line(&text, "process_resident_memory_bytes ");
     line(&text, "process_cpu_seconds_total ");
     line(&text, "gateway_access_log_dropped_total 0");
+    line(&text, "gateway_config_last_reload_successful 1");
 }
 
 #[test]
