@@ -108,6 +108,21 @@ fn a_new_connections_first_request_is_answered_while_draining() {
     assert!(answer.contains("connection: close"), "{answer}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_2_connections_first_request_is_answered_while_draining() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).start();
+    let mut client = Client::connect(&gateway).await;
+    gateway.terminate();
+    support::eventually("it drains", || {
+        gateway.log().contains("draining").then_some(())
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(client.get("/plain").await.expect("an answer").status(), 200);
+    let closed = client.closed().await;
+    assert!(closed.is_ok(), "{closed:?}");
+}
+
 /// As logrotate(8) does it.
 #[test]
 fn a_moved_access_log_is_opened_again_on_sighup() {

@@ -1,5 +1,6 @@
 //! New versions of the configuration, and of the files it names, while clients are served.
 
+use h2::client::Builder;
 use serde_json::{Value, json};
 use support::certificates::Key;
 use support::client::curl::Curl;
@@ -79,6 +80,33 @@ async fn routes_and_clusters_change_and_open_streams_finish() {
     eventually("no connection to what was the backend", || {
         (before.record().open_connections() == 0).then_some(())
     });
+}
+
+/// Whoever had just come is not told to come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_being_made_get_their_first_answer() {
+    let backend = h2_backend();
+    let gateway = setup(&backend).start();
+    let options = Options::default();
+    let hello = tls::tcp(gateway.address()).await;
+    let mut made = Client::connect(&gateway).await;
+    eventually("both accepted", || {
+        let metrics = gateway.metrics();
+        let accepted = metrics.sum("gateway_listener_connections_total", &[]);
+        (accepted == 2.0).then_some(())
+    });
+    gateway.set("/listeners/0/routes/0/name", "other");
+    gateway.reload("applied");
+    // Longer than a client needs to answer a PING.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let mut late = Client::connect_over(hello, &gateway, &options, Builder::new()).await;
+    for client in [&mut made, &mut late] {
+        assert_eq!(client.get("/plain").await.expect("an answer").status(), 200);
+    }
+    for client in [made, late] {
+        let closed = client.closed().await;
+        assert!(closed.is_ok(), "{closed:?}");
+    }
 }
 
 /// It might be sending its next request just now.

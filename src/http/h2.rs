@@ -26,7 +26,7 @@ use tokio::time::{Instant, Sleep};
 use tracing::Instrument;
 
 use super::turn::Turn;
-use super::{HttpParams, Service};
+use super::{FIRST_REQUEST, HttpParams, Service};
 use crate::drain::Watch;
 use crate::proxy::{Body, Downstream, Outgoing, Peer, Pump};
 
@@ -109,11 +109,14 @@ struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     connection: Connection<Turn<IO>, Bytes>,
     io: Turn<IO>,
     peer: Rc<Peer>,
-    /// Boxed once: the same future waits as long as the connection lives.
-    retiring: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    drain: Watch,
+    /// Until the connection is to close: for retiring, then for the first request. Boxed
+    /// once: the same future waits as long as the connection lives.
+    staying: Option<Pin<Box<dyn Future<Output = ()>>>>,
     cut: Pin<Box<dyn Future<Output = ()>>>,
     streams: Rc<Cell<usize>>,
     requests: u64,
+    retired: bool,
     closing: bool,
     upkeep: Upkeep,
 }
@@ -127,16 +130,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         drain: Watch,
     ) -> Self {
         let upkeep = Upkeep::new(&service.params, connection.ping_pong());
-        let (mut retiring, mut cut) = (drain.clone(), drain);
+        let (mut retiring, mut cut) = (drain.clone(), drain.clone());
         Driver {
             service,
             connection,
             io,
             peer,
-            retiring: Some(Box::pin(async move { retiring.retiring().await })),
+            drain,
+            staying: Some(Box::pin(async move { retiring.retiring().await })),
             cut: Box::pin(async move { cut.cut().await }),
             streams: Rc::default(),
             requests: 0,
+            retired: false,
             closing: false,
             upkeep,
         }
@@ -145,7 +150,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     fn start(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         self.requests += 1;
         let limit = self.service.params.max_requests_per_connection;
-        if limit > 0 && self.requests >= limit {
+        if self.retired || (limit > 0 && self.requests >= limit) {
             self.close();
         }
         let guard = StreamGuard::new(&self.streams);
@@ -156,6 +161,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         // Boxed: the runtime moves the future seven times (2,500 of a small request's
         // 68,000 instructions).
         tokio::task::spawn_local(Box::pin(serve.instrument(span)));
+    }
+
+    /// Closes if it is time to.
+    fn poll_staying(&mut self, cx: &mut Context<'_>) {
+        while let Some(staying) = &mut self.staying
+            && staying.as_mut().poll(cx).is_ready()
+        {
+            // The future is spent.
+            self.staying = None;
+            if self.retired || self.requests > 0 {
+                self.close();
+            } else {
+                let mut drain = self.drain.clone();
+                self.staying = Some(Box::pin(async move {
+                    drain.draining().await;
+                    tokio::time::sleep(FIRST_REQUEST).await;
+                }));
+            }
+            self.retired = true;
+        }
     }
 
     fn close(&mut self) {
@@ -171,13 +196,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Driver<IO> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        // Once it has begun its future is spent.
-        if let Some(retiring) = &mut this.retiring
-            && retiring.as_mut().poll(cx).is_ready()
-        {
-            this.retiring = None;
-            this.close();
-        }
+        this.poll_staying(cx);
         // The deadline has passed: what is open is lost.
         if this.cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));

@@ -16,6 +16,7 @@ mod turn;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -23,6 +24,10 @@ pub use params::{HttpParams, Upgrade};
 
 use crate::drain::Watch;
 use crate::proxy::{Peer, Proxy};
+
+/// How long a draining connection waits for its first request: it was opened for one, which
+/// may be under way.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Which version a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

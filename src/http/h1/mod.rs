@@ -24,15 +24,12 @@ use tracing::Instrument;
 
 use progress::{Flight, InFlight, Progress, Verdict, Watched, tick_of};
 
-use super::{HttpParams, Service, Upgrade, tunnel};
+use super::{FIRST_REQUEST, HttpParams, Service, Upgrade, tunnel};
 use crate::drain::{Phase, Watch};
 use crate::proxy::{Body, Downstream, Outgoing, Peer, Tunnel};
 
 /// Longest wait for a client to close after us.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// How long a draining connection waits for its first request.
-const FIRST_REQUEST: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub async fn serve<IO>(service: Rc<Service>, mut io: IO, peer: Rc<Peer>, mut drain: Watch)
 where
@@ -167,8 +164,7 @@ where
     Pin::new(connection).graceful_shutdown();
 }
 
-/// Returns when a draining connection is to take no more requests. One that has had none
-/// yet was opened for one, which may be under way.
+/// Returns when a draining connection is to take no more requests.
 async fn last_call(drain: &mut Watch, progress: &Progress) {
     drain.draining().await;
     // The task that polls this is woken by the connection.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use http::{HeaderMap, Request, Response};
 use openssl::ssl::SslRef;
+use tokio::net::TcpStream;
 
 use super::tls::{self, Options};
 use crate::{Gateway, in_time};
@@ -67,7 +68,22 @@ impl Client {
     /// # Panics
     /// If the handshake of TLS or of HTTP/2 fails.
     pub async fn connect_with(gateway: &Gateway, options: &Options, builder: Builder) -> Client {
-        let stream = tls::connect(gateway, options).await.expect("TLS");
+        let tcp = tls::tcp(gateway.address()).await;
+        Client::connect_over(tcp, gateway, options, builder).await
+    }
+
+    /// On a connection that is there already.
+    ///
+    /// # Panics
+    /// If the handshake of TLS or of HTTP/2 fails.
+    pub async fn connect_over(
+        tcp: TcpStream,
+        gateway: &Gateway,
+        options: &Options,
+        builder: Builder,
+    ) -> Client {
+        let stream = tls::handshake(tls::session(gateway, options), tcp).await;
+        let stream = stream.expect("TLS");
         let ssl = Session::of(stream.ssl());
         let (requests, connection) = in_time("HTTP/2", builder.handshake(stream))
             .await
