@@ -25,7 +25,7 @@ use tracing::Instrument;
 use progress::{Flight, InFlight, Progress, Verdict, Watched, tick_of};
 
 use super::{FIRST_REQUEST, HttpParams, Service, Upgrade, tunnel};
-use crate::drain::{Phase, Watch};
+use crate::drain::Watch;
 use crate::proxy::{Body, Downstream, Outgoing, Peer, Tunnel};
 
 /// Longest wait for a client to close after us.
@@ -43,13 +43,13 @@ where
     }
     let progress = Rc::new(Progress::new(&params));
     let handler = {
-        let (progress, drain) = (progress.clone(), drain.clone());
+        let progress = progress.clone();
         service_fn(move |request: Request<Incoming>| {
             let span =
                 tracing::debug_span!("proxy", method = %request.method(), uri = %request.uri());
-            let (service, peer) = (service.clone(), peer.clone());
-            let (progress, drain) = (progress.clone(), drain.clone());
-            Box::pin(handle(service, peer, progress, drain, request).instrument(span))
+            Box::pin(
+                handle(service.clone(), peer.clone(), progress.clone(), request).instrument(span),
+            )
         })
     };
     let io = TokioIo::new(Watched {
@@ -164,8 +164,11 @@ where
     Pin::new(connection).graceful_shutdown();
 }
 
-/// Returns when a draining connection is to take no more requests.
+/// Returns when a draining connection is to take no more requests; a retiring one is to end
+/// with its next response.
 async fn last_call(drain: &mut Watch, progress: &Progress) {
+    drain.retiring().await;
+    progress.retired.set(true);
     drain.draining().await;
     // The task that polls this is woken by the connection.
     let begun = std::future::poll_fn(|_| match progress.requests.get() {
@@ -188,7 +191,6 @@ async fn handle(
     service: Rc<Service>,
     peer: Rc<Peer>,
     progress: Rc<Progress>,
-    drain: Watch,
     request: Request<Incoming>,
 ) -> Result<Response<InFlight>, Infallible> {
     let flight = Flight::new(progress.clone());
@@ -217,7 +219,7 @@ async fn handle(
         // It said it is gone: whatever is sent reaches nobody.
         Err(_) => Response::new(Body::Empty),
     };
-    if last || drain.phase() >= Phase::Retiring {
+    if last || progress.retired.get() {
         close_after(&mut response);
     }
     Ok(response.map(|body| InFlight::new(body, flight)))

@@ -20,6 +20,8 @@ pub(super) struct Progress {
     in_flight: Cell<usize>,
     pub(super) requests: Cell<u64>,
     pub(super) heads: RefCell<Heads>,
+    /// Whether the next response is to be the last.
+    pub(super) retired: Cell<bool>,
     /// Since when bytes of a request's head have been arriving.
     reading: Cell<Option<Instant>>,
     /// Since when nothing has been asked or answered.
@@ -42,6 +44,7 @@ impl Progress {
                 params.max_headers,
                 params.max_header_list_size as usize,
             )),
+            retired: Cell::new(false),
             reading: Cell::new(None),
             idle: Cell::new(Some(Instant::now())),
             tunnel: Cell::new(None),
