@@ -97,7 +97,7 @@ impl Device {
     /// None: declined or failed, as the outcome says. Only in a job.
     pub(crate) fn run(&self, operation: Operation, compute: Compute) -> Result<Vec<u8>, Outcome> {
         self.state().counts.asked += 1;
-        let mut answer = self.next(operation);
+        let (mut answer, mut resets) = self.next(operation);
         while let Answer::QueueFull(times) = answer {
             for _ in 0..times {
                 self.state().counts.refused += 1;
@@ -108,7 +108,7 @@ impl Device {
             if self.state().script.refuses_for_ever(operation) {
                 break;
             }
-            answer = self.next(operation);
+            (answer, resets) = self.next(operation);
         }
         match answer {
             Answer::Declined | Answer::QueueFull(_) => {
@@ -120,7 +120,7 @@ impl Device {
             _ => {}
         }
         let meeting = Meeting::default();
-        let request = Request::new(answer, compute, meeting.clone());
+        let request = Request::new((answer, resets), compute, meeting.clone());
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
         self.wait(&meeting, request).ok_or(Outcome::Failed)
     }
@@ -134,8 +134,10 @@ impl Device {
         }
     }
 
-    fn next(&self, operation: Operation) -> Answer {
-        self.state().script.next(operation)
+    /// The script's next answer, and how many resets there have been.
+    fn next(&self, operation: Operation) -> (Answer, usize) {
+        let mut state = self.state();
+        (state.script.next(operation), state.resets)
     }
 
     /// Submits, and pauses until there is an answer, however often the job is resumed before.

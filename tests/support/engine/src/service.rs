@@ -12,19 +12,26 @@ const BATCH: usize = 8;
 
 pub(crate) struct Request {
     due: Instant,
+    /// How many resets there had been when its answer was chosen.
+    resets: usize,
     pub(crate) answer: Answer,
     pub(crate) compute: Compute,
     pub(crate) meeting: Meeting,
 }
 
 impl Request {
-    pub(crate) fn new(answer: Answer, compute: Compute, meeting: Meeting) -> Request {
+    pub(crate) fn new(
+        (answer, resets): (Answer, usize),
+        compute: Compute,
+        meeting: Meeting,
+    ) -> Request {
         let delay = match answer {
             Answer::Later(delay) | Answer::Batch(delay) => delay,
             _ => Duration::ZERO,
         };
         Request {
             due: Instant::now() + delay,
+            resets,
             answer,
             compute,
             meeting,
@@ -59,6 +66,7 @@ pub(crate) struct State {
     pub(crate) queue: Vec<Item>,
     batch: Vec<Request>,
     stuck: Vec<Request>,
+    pub(crate) resets: usize,
 }
 
 impl State {
@@ -70,14 +78,21 @@ impl State {
             queue: Vec::new(),
             batch: Vec::new(),
             stuck: Vec::new(),
+            resets: 0,
         }
     }
 
-    pub(crate) fn submit(&mut self, request: Request) {
+    pub(crate) fn submit(&mut self, mut request: Request) {
+        // Another thread's reset was quicker.
+        if request.resets < self.resets && request.answer != Answer::Reset {
+            request.fail();
+            return self.queue.push(Item::Request(request));
+        }
         match request.answer {
             Answer::Never => self.stuck.push(request),
             Answer::Batch(_) => self.batch.push(request),
             Answer::Reset => {
+                self.resets += 1;
                 for item in &mut self.queue {
                     if let Item::Request(request) = item {
                         request.fail();
