@@ -1,7 +1,7 @@
 //! The composition root: parameters in, running workers out.
 //!
 //! ```text
-//! start:  accelerator → limits → sockets → endpoints → workers ready → admin → ready
+//! start:  accelerator → limits → endpoints → sockets → workers ready → admin → ready
 //! reload: the same for what has changed; connections from before are drained
 //! end:    not ready → grace → drain → (all done │ timeout → cut) → exit code
 //! ```
@@ -17,7 +17,7 @@ mod sockets;
 
 use std::cell::Cell;
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,12 +28,9 @@ use crate::accelerator::{self, Selection, System};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{DrainParams, GatewayParams};
 use crate::drain;
-use crate::listener::ListenerParams;
 use crate::telemetry::{self, AccessSink, AccessWriter, Metrics};
 use crate::tls::TicketKeys;
-use crate::worker::{
-    self, AcceleratorStats, ClusterSpec, Replacement, Version, WorkerError, WorkerSpec,
-};
+use crate::worker::{self, AcceleratorStats, Replacement, Version, WorkerError, WorkerSpec};
 use clusters::Shown;
 use generations::Generations;
 pub(crate) use limits::raise_descriptor_limit;
@@ -106,23 +103,18 @@ impl Gateway {
         let access = telemetry::access::start(&params.log, metrics.access_dropped())
             .map_err(StartError::AccessLog)?;
         let (sink, writer) = access.unzip();
-        let sockets = bind(&params)?;
-        let addresses = sockets
-            .iter()
-            .filter_map(|(_, sockets)| sockets.first()?.local_addr().ok())
-            .collect();
         let clusters = clusters::specs(&params, &[], true)?;
+        let (signal, watch) = drain::channel();
+        let versions = sockets::versions(&params.listeners, &[], params.workers, &clusters, watch)?;
+        let addresses = versions.first().map(addresses).unwrap_or_default();
         let readiness = Readiness::default();
         let admin_socket = sockets::admin(&params).await?;
-        let (signal, watch) = drain::channel();
         let base = Base {
-            clusters: &clusters,
             selection: &selection,
             metrics: &metrics,
             access: sink,
-            drain: watch,
         };
-        let (workers, stats) = base.start(params.workers, sockets)?;
+        let (workers, stats) = base.start(versions)?;
         let shown = Shown::new(metrics.shard(), &clusters);
         let mut admin = None;
         if let Some(socket) = admin_socket {
@@ -209,46 +201,34 @@ impl Gateway {
     }
 }
 
-type Sockets = Vec<(Arc<ListenerParams>, Vec<TcpListener>)>;
-
-/// Before any worker starts, so that a taken address is told at once.
-fn bind(params: &GatewayParams) -> Result<Sockets, StartError> {
-    let bound = params.listeners.iter().map(|listener| {
-        let sockets = sockets::bind(listener, params.workers)?;
-        Ok((Arc::new(listener.clone()), sockets))
-    });
-    bound.collect()
+/// What the listeners are bound to.
+fn addresses(version: &Version) -> Vec<SocketAddr> {
+    let sockets = version.listeners.iter();
+    sockets
+        .filter_map(|(_, socket)| socket.as_ref()?.local_addr().ok())
+        .collect()
 }
 
 /// What all workers start with.
 struct Base<'a> {
-    clusters: &'a [ClusterSpec],
     selection: &'a Selection,
     metrics: &'a Arc<Metrics>,
     access: Option<AccessSink>,
-    drain: drain::Watch,
 }
 
 type Workers = (Vec<mpsc::Sender<Replacement>>, Vec<AcceleratorStats>);
 
 impl Base<'_> {
     /// Where new versions go, and the workers' numbers of their accelerators.
-    fn start(self, workers: usize, mut sockets: Sockets) -> Result<Workers, StartError> {
+    fn start(self, versions: Vec<Version>) -> Result<Workers, StartError> {
         let ticket_keys = TicketKeys::generate()?;
         let (mut replacements, mut stats) = (Vec::new(), Vec::new());
-        for index in 0..workers {
-            let listeners = sockets
-                .iter_mut()
-                .map(|(params, sockets)| (params.clone(), sockets.pop()))
-                .collect();
+        let workers = versions.len();
+        for (index, version) in versions.into_iter().enumerate() {
             let spec = WorkerSpec {
                 index,
                 workers,
-                version: Version {
-                    listeners,
-                    clusters: self.clusters.to_vec(),
-                    drain: self.drain.clone(),
-                },
+                version,
                 ticket_keys: ticket_keys.clone(),
                 accelerator: self.selection.active.clone(),
                 metrics: self.metrics.clone(),

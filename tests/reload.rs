@@ -22,12 +22,7 @@ fn renew(gateway: &Gateway) {
 
 /// The common name of the certificate that new clients are served.
 async fn served(gateway: &Gateway) -> String {
-    let stream = tls::connect(gateway, &Options::default()).await;
-    let stream = stream.expect("TLS");
-    let certificate = stream.ssl().peer_certificate().expect("a certificate");
-    let mut entries = certificate.subject_name().entries();
-    let name = entries.next().expect("a name").data().to_string();
-    name.expect("text").to_string()
+    crate::tls::served(gateway, &Options::default()).await.0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +167,7 @@ fn a_version_with_problems_changes_nothing() {
         let metrics = gateway.metrics();
         metrics.sum("gateway_config_last_reload_successful", &[])
     };
-    let file = gateway.folder().join("gateway.yaml");
+    let file = gateway.file();
     let good = std::fs::read(&file).expect("a configuration");
     for (pointer, bad, told) in versions {
         gateway.set(pointer, bad);
@@ -197,7 +192,7 @@ fn listeners_come_and_go() {
         return;
     };
     let listeners = || {
-        let file = std::fs::read(gateway.folder().join("gateway.yaml")).expect("a file");
+        let file = std::fs::read(gateway.file()).expect("a file");
         let config: Value = serde_json::from_slice(&file).expect("JSON");
         config["listeners"].as_array().expect("a list").clone()
     };

@@ -11,7 +11,7 @@ use openssl::x509::{X509, X509Ref};
 
 use crate::bindings;
 
-fn check(ret: impl Into<i64>) -> Result<(), ErrorStack> {
+pub(crate) fn check(ret: impl Into<i64>) -> Result<(), ErrorStack> {
     if ret.into() == 1 {
         Ok(())
     } else {

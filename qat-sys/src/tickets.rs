@@ -12,6 +12,7 @@ use openssl_sys::{EVP_CIPHER_CTX, EVP_MAC_CTX, SSL};
 use zeroize::Zeroizing;
 
 use crate::bindings;
+use crate::context::check;
 
 /// Bytes of a key: its name (16), an HMAC-SHA256 key (32) and an AES-256 key (32), as
 /// `SSL_CTX_set_tlsext_ticket_keys(3)` and NGINX's `ssl_session_ticket_key` have them.
@@ -70,13 +71,6 @@ fn set_only_key(context: &mut SslContextBuilder, key: &TicketKey) -> Result<(), 
     })
 }
 
-fn check(ret: impl Into<i64>) -> Result<(), ErrorStack> {
-    match ret.into() {
-        1 => Ok(()),
-        _ => Err(ErrorStack::get()),
-    }
-}
-
 /// What OpenSSL is told of a ticket. `SSL_CTX_set_tlsext_ticket_key_evp_cb(3)`.
 mod answer {
     use std::ffi::c_int;
@@ -113,11 +107,12 @@ unsafe extern "C" fn choose(
         )
     };
     let sealing = sealing != 0;
-    let position = match sealing {
-        true => Some(0),
-        false => keys.iter().position(|key| key.starts_with(name)),
+    let mut keys = keys.iter().enumerate();
+    let key = match sealing {
+        true => keys.next(),
+        false => keys.find(|(_, key)| key.starts_with(name)),
     };
-    let Some((position, key)) = position.and_then(|at| Some((at, keys.get(at)?))) else {
+    let Some((position, key)) = key else {
         return answer::UNKNOWN;
     };
     if sealing {

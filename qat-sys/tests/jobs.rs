@@ -18,7 +18,7 @@ use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, Ssl
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
 use qat_sys::handshake::leaked;
 use qat_sys::job::{self, Completer};
-use qat_sys::{Completion, Handshake, Step, Stop, context};
+use qat_sys::{Completion, Handshake, Step, Stop, context, tickets};
 
 const MODES: [Completion; 2] = [Completion::Callback, Completion::Fd];
 
@@ -268,4 +268,5 @@ fn what_a_context_refuses() {
         context::use_cert_and_key(&mut context, &leaf, &key, &[]).is_err(),
         "taken"
     );
+    tickets::set_ticket_keys(&mut context, &[[7; tickets::TICKET_KEY_LEN]]).unwrap();
 }

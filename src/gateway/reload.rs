@@ -68,8 +68,8 @@ impl Reloader {
             Some((_, watch)) => watch.clone(),
             None => self.generations.watch(),
         };
-        let versions = self.versions(&params.listeners, &clusters, &watch)?;
-        drop(watch);
+        let (kept, workers) = (&self.running.sockets, self.workers.len());
+        let versions = sockets::versions(&params.listeners, kept, workers, &clusters, watch)?;
         let commits = self.prepare(versions).await?;
         if self.generations.is_draining() {
             return Err(StartError::Draining);
@@ -110,35 +110,6 @@ impl Reloader {
                 .zip(&self.running.clusters)
                 .all(|(new, old)| Arc::ptr_eq(&new.params, &old.params));
         !same_clusters || without_tls(source) != without_tls(&self.running.source)
-    }
-
-    /// One for each worker, with the sockets that are new.
-    fn versions(
-        &self,
-        listeners: &[ListenerParams],
-        clusters: &[ClusterSpec],
-        watch: &drain::Watch,
-    ) -> Result<Vec<Version>, StartError> {
-        let mut versions: Vec<Version> = self
-            .workers
-            .iter()
-            .map(|_| Version {
-                listeners: Vec::new(),
-                clusters: clusters.to_vec(),
-                drain: watch.clone(),
-            })
-            .collect();
-        for params in listeners {
-            let mut bound = match self.running.sockets.contains(&params.socket()) {
-                true => Vec::new(),
-                false => sockets::bind(params, self.workers.len())?,
-            };
-            let params = Arc::new(params.clone());
-            for version in &mut versions {
-                version.listeners.push((params.clone(), bound.pop()));
-            }
-        }
-        Ok(versions)
     }
 
     /// What lets each worker go on, when all of them can.

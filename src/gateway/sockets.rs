@@ -2,16 +2,43 @@
 //! that a taken address is told at once.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use super::StartError;
 use crate::config::GatewayParams;
-use crate::listener::{self, ListenerParams};
+use crate::drain::Watch;
+use crate::listener::{self, ListenerParams, SocketKey};
+use crate::worker::{ClusterSpec, Version};
+
+/// A version for each worker, with sockets of the listeners that are not among the `kept`.
+pub(super) fn versions(
+    listeners: &[ListenerParams],
+    kept: &[SocketKey],
+    workers: usize,
+    clusters: &[ClusterSpec],
+    drain: Watch,
+) -> Result<Vec<Version>, StartError> {
+    let version = || Version {
+        listeners: Vec::new(),
+        clusters: clusters.to_vec(),
+        drain: drain.clone(),
+    };
+    let mut versions: Vec<Version> = (0..workers).map(|_| version()).collect();
+    for params in listeners {
+        let mut bound = match kept.contains(&params.socket()) {
+            true => Vec::new(),
+            false => bind(params, workers)?,
+        };
+        let params = Arc::new(params.clone());
+        for version in &mut versions {
+            version.listeners.push((params.clone(), bound.pop()));
+        }
+    }
+    Ok(versions)
+}
 
 /// One socket for every worker. Port 0 becomes the same free port for all.
-pub(super) fn bind(
-    params: &ListenerParams,
-    workers: usize,
-) -> Result<Vec<TcpListener>, StartError> {
+fn bind(params: &ListenerParams, workers: usize) -> Result<Vec<TcpListener>, StartError> {
     let failed = |source| StartError::Bind {
         name: params.name.clone(),
         address: params.address,

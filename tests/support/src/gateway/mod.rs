@@ -198,9 +198,14 @@ impl Gateway {
         self.exited(status)
     }
 
+    /// Its configuration.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join(setup::FILE)
+    }
+
     /// Sets the value at a JSON pointer in its file, as [`Setup::set`] does; it has to be told.
     pub fn set(&self, pointer: &str, value: impl Into<Value>) {
-        let path = self.folder.path().join(setup::FILE);
+        let path = self.file();
         let text = std::fs::read(&path).expect("a configuration");
         let mut config = serde_json::from_slice(&text).expect("JSON");
         setup::set(&mut config, pointer, value.into());
